@@ -1,0 +1,63 @@
+"""The one place that imports TensorFlow: hands out `tf`, `keras` (Keras 2) and `addons()`.
+
+Keras 2 is needed by tensorflow-addons, and is faster here than Keras 3 (docs/design.md).
+TensorFlow takes it from the `tf-keras` package when TF_USE_LEGACY_KERAS is set before
+TensorFlow is first used.
+"""
+
+import importlib
+import os
+import sys
+import types
+import warnings
+
+if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1") not in ("1", "true", "True"):
+    raise ImportError(
+        "keras_face needs Keras 2, but TF_USE_LEGACY_KERAS is set to "
+        f"{os.environ['TF_USE_LEGACY_KERAS']!r}; unset it or set it to 1"
+    )
+
+import tensorflow as tf  # noqa: E402  (the variable must be set first)
+
+keras = tf.keras
+
+
+def _check_keras() -> None:
+    """Raises ImportError unless `tf.keras` is Keras 2."""
+    try:
+        home = keras.Model.__module__
+    except ImportError as error:
+        raise ImportError(
+            f"TensorFlow {tf.__version__} needs the tf-keras package of its own version: "
+            f"pip install 'tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0'"
+        ) from error
+    if ".engine." not in home:  # Keras 3 has no `engine` package
+        raise ImportError(
+            f"keras_face needs Keras 2, but tf.keras is Keras 3 ({home}): import keras_face before "
+            "tensorflow, or set TF_USE_LEGACY_KERAS=1 in the environment"
+        )
+
+
+_check_keras()
+
+
+def addons() -> types.ModuleType:
+    """Returns tensorflow_addons, which has wheels for Python 3.10 and 3.11 only.
+
+    Raises:
+        ImportError: tensorflow-addons is not installed (on Python 3.12+ it cannot be).
+    """
+    if "keras.src.engine" not in sys.modules:
+        # Addons 0.23 looks for Keras 2 under the names that Keras 3 has taken since.
+        package = keras.Model.__module__.split(".")[0]  # tf_keras, or keras before TensorFlow 2.16
+        for name in ("engine", "engine.keras_tensor"):
+            sys.modules.setdefault(f"keras.src.{name}", importlib.import_module(f"{package}.src.{name}"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its end-of-life and version notices
+            return importlib.import_module("tensorflow_addons")
+    except ImportError as error:
+        raise ImportError(
+            "this setting needs tensorflow-addons, which exists for Python 3.10 and 3.11 only; this is Python "
+            f"{sys.version_info.major}.{sys.version_info.minor}: choose another setting or install tensorflow-addons"
+        ) from error
