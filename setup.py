@@ -28,6 +28,7 @@ setup(
         "matplotlib>=3.7",
         "tqdm>=4.64",
     ],
+    package_data={"keras_face": ["quick_start.ini"]},
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2", "scikit-learn>=1.3", "ruff", "mypy"],
     },

@@ -1,0 +1,108 @@
+"""From the data sections of a configuration to datasets on disk that are ready to be read."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from keras_face.config import DatasetConfig, LfwConfig, SyntheticConfig, YtfConfig
+from keras_face.data import folders, synthetic
+from keras_face.data.records import DatasetInfo, open_dataset
+
+logger = logging.getLogger("keras_face")
+
+SYNTHETIC = "synthetic"
+
+
+def training_datasets(
+    names: Sequence[str],
+    sections: Mapping[str, DatasetConfig],
+    drawn: SyntheticConfig,
+    seed: int,
+    output_dir: Path,
+) -> tuple[list[DatasetInfo], list[float]]:
+    """Returns the opened datasets and their weights; what does not exist as records yet is written first.
+
+    Args:
+        names: Datasets in the order of their identities; `synthetic` is drawn.
+        sections: The dataset sections.
+        drawn: How many people to draw, and how.
+        seed: Seed of the drawn people.
+        output_dir: Folder of the run; records whose section names no folder go to its `records/`.
+
+    Raises:
+        ValueError: No names, or a dataset that has neither records nor photos.
+    """
+    if not names:
+        raise ValueError("[data] train: expected the name of at least one dataset, got none")
+    opened, weights = [], []
+    for name in names:
+        section = sections.get(name, DatasetConfig())
+        if name == SYNTHETIC and not (section.records or section.photos or section.train_list):
+            photos = output_dir / "synthetic" / "train"
+            if not photos.exists():
+                logger.info("drawing %d people into %s", drawn.people, photos)
+                synthetic.write_photos(
+                    photos,
+                    num_people=drawn.people,
+                    photos_per_person=drawn.photos_per_person,
+                    seed=seed,
+                    difficulty=drawn.difficulty,
+                )
+            section = dataclasses.replace(section, photos=str(photos))
+        opened.append(_records(name, section, output_dir))
+        weights.append(section.weight)
+    return opened, weights
+
+
+def _records(name: str, section: DatasetConfig, output_dir: Path) -> DatasetInfo:
+    """Returns the opened records of a section, written first where they do not exist."""
+    records = Path(section.records) if section.records else output_dir / "records" / name
+    if not records.exists():
+        if section.photos:
+            logger.info("writing the photos of %s as records into %s", section.photos, records)
+            summary = folders.write_folder(
+                section.photos,
+                records,
+                people_file=section.people or None,
+                min_photos=section.min_photos,
+                set_size=section.set_size,
+            )
+        elif section.train_list:
+            logger.info("writing the photos of %s as records into %s", section.train_list, records)
+            summary = folders.write_list(section.train_list, section.prefix, records, set_size=section.set_size)
+        else:
+            raise ValueError(f"[{name}] expected records, photos or train_list that exist; {records} does not")
+        logger.info("%s", summary)
+    return open_dataset(records)
+
+
+def test_sections(
+    lfw: LfwConfig, ytf: YtfConfig, drawn: SyntheticConfig, seed: int, output_dir: Path
+) -> tuple[LfwConfig, YtfConfig]:
+    """Returns the sections of the test sets with `synthetic` replaced by folders, drawn where they do not exist.
+
+    The people are none of the training's: their numbers begin after them.
+    """
+    if lfw.enable and lfw.prefix == SYNTHETIC:
+        folder = output_dir / "synthetic" / "lfw"
+        if not folder.exists():
+            logger.info("drawing LFW-style pairs into %s", folder)
+            synthetic.write_lfw_style(
+                folder, num_people=drawn.test_people, seed=seed, difficulty=drawn.difficulty, first_person=drawn.people
+            )
+        lfw = dataclasses.replace(lfw, prefix=str(folder))
+    if ytf.enable and ytf.prefix == SYNTHETIC:
+        folder = output_dir / "synthetic" / "ytf"
+        if not folder.exists():
+            logger.info("drawing YTF-style tracks into %s", folder)
+            synthetic.write_ytf_style(
+                folder, num_people=drawn.test_people, seed=seed, difficulty=drawn.difficulty, first_person=drawn.people
+            )
+        ytf = dataclasses.replace(
+            ytf,
+            prefix=str(folder / "frames"),
+            splits=str(folder / "splits.txt"),
+            ytf_error=str(folder / "ytf-error.txt"),
+        )
+    return lfw, ytf

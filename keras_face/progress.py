@@ -1,0 +1,106 @@
+"""What a run shows: a live console line, TensorBoard and a log file."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tqdm
+
+from keras_face.backend import tf
+
+logger = logging.getLogger("keras_face")
+
+_SMOOTHING = 0.99  # margin-centre-face's console average
+
+
+class ConsoleLine:
+    """A progress bar with smoothed numbers, examples per second and the time left.
+
+    Args:
+        steps: Steps of the whole training.
+        start: Step that this run starts from.
+        batch_size: Examples in a step.
+        interval: Steps between updates of the numbers.
+        shown: Whether anything is drawn.
+    """
+
+    def __init__(self, steps: int, start: int, batch_size: int, interval: int, shown: bool = True):
+        live = sys.stderr.isatty()
+        self._bar = tqdm.tqdm(
+            total=steps, initial=start, unit="step", dynamic_ncols=live, disable=not shown,
+            mininterval=0.5 if live else 20, maxinterval=20,
+        )
+        self._interval, self._batch_size = interval, batch_size
+        self._smoothed: dict[str, float] = {}
+        self._since, self._examples = time.perf_counter(), 0
+
+    def update(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Takes in the numbers of a step; steps count from 1."""
+        for name, value in numbers.items():
+            last = self._smoothed.get(name, value)
+            self._smoothed[name] = _SMOOTHING * last + (1 - _SMOOTHING) * value
+        self._examples += self._batch_size
+        if step % self._interval == 0:
+            shown = {name: f"{value:.4g}" for name, value in self._smoothed.items()}
+            now = time.perf_counter()
+            rate = self._examples / (now - self._since)
+            self._since, self._examples = now, 0
+            self._bar.set_postfix({**shown, "images/s": f"{rate:.1f}"}, refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class Summaries:
+    """TensorBoard event files of a run: scalars, histograms and sheets of crops."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+
+    def scalars(self, step: int, numbers: Mapping[str, float], group: str) -> None:
+        with self._writer.as_default(step):
+            for name, value in numbers.items():
+                tf.summary.scalar(f"{group}/{name}", value)
+
+    def histogram(self, step: int, name: str, values: np.ndarray) -> None:
+        with self._writer.as_default(step):
+            tf.summary.histogram(name, values)
+
+    def sheet(self, step: int, name: str, images: np.ndarray) -> None:
+        """Writes crops, uint8 [n, height, width, 3], as one picture of up to 8 by 8."""
+        with self._writer.as_default(step):
+            tf.summary.image(name, contact_sheet(images[:64])[np.newaxis])
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+
+def contact_sheet(images: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Returns crops side by side, uint8 [rows * height, columns * width, 3]; missing ones are black."""
+    rows = -(-len(images) // columns)
+    _, height, width, channels = images.shape
+    sheet = np.zeros([rows * columns, height, width, channels], images.dtype)
+    sheet[: len(images)] = images
+    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, channels)
+
+
+def log_to(folder: str | os.PathLike) -> logging.Handler:
+    """Adds `train.log` of a folder to the places that the log goes to, and returns the handler."""
+    handler = logging.FileHandler(Path(folder) / "train.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(handler)
+    return handler
+
+
+def show_log() -> None:
+    """Sends the log to standard output, plain; for entry points."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,265 @@
+"""Trains in steps from a configuration: checkpoints, validates, logs, exports and measures."""
+
+import dataclasses
+import logging
+import math
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from keras_face import building, optimizers
+from keras_face import config as configuration
+from keras_face.backend import keras, tf
+from keras_face.config import Config
+from keras_face.data import prepare
+from keras_face.data.augment import Augmentation
+from keras_face.data.streams import Mixture, mix, mixing_table, train_stream
+from keras_face.export import Embedder, ServedModel, export_model, load_embedder, load_weights
+from keras_face.measurement import GreyPixels
+from keras_face.progress import ConsoleLine, Summaries, log_to
+from keras_face.validation import Validation
+
+logger = logging.getLogger("keras_face")
+
+TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell would report it
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Trains as configured, or goes on where the run of `output_dir` stopped, and returns the results.
+
+    The folder then holds `config.ini`, `train.log`, `records/`, `checkpoints/`, `summaries/`, `export/<step>/`,
+    `results.json` and `plots/`.
+
+    Raises:
+        ValueError: Something in the configuration or the data is not as expected.
+        FloatingPointError: A loss became NaN or infinite; says which, at which step, on which photos.
+        SystemExit: SIGTERM came; the run was saved first.
+    """
+    run = config.run
+    if run.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = building.build_strategy(run)
+    output_dir = Path(run.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    resolver = strategy.cluster_resolver if run.strategy == "multi_worker" else None
+    chief = resolver is None or resolver.task_type in (None, "chief") or resolver.task_id == 0
+    handler = log_to(output_dir) if chief else None
+    try:
+        if chief:
+            _note_changes(config, output_dir / "config.ini")
+            configuration.write(config, output_dir / "config.ini")
+        return _Training(config, strategy, output_dir, chief).run()
+    finally:
+        if handler is not None:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def _note_changes(config: Config, path: Path) -> None:
+    """Logs what differs from the configuration that the run was last started with."""
+    if not path.exists():
+        return
+    before, now = dataclasses.asdict(configuration.load(path)), dataclasses.asdict(config)
+    for section, keys in now.items():
+        for key, value in keys.items():
+            if before[section].get(key) != value:
+                logger.info("changed since the last start: [%s] %s: %s -> %s", section, key, before[section].get(key), value)
+
+
+class _Training:
+    """One run: what it is made of, and its loop."""
+
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy, output_dir: Path, chief: bool):
+        self.config, self.strategy, self.output_dir, self.chief = config, strategy, output_dir, chief
+        self.mixture = self._mixture()
+        self.steps = self._count_steps(self.mixture)
+        self._check_batch()
+        lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, output_dir)
+        self.validation = Validation(lfw, ytf, flip=config.validation.flip)
+        self.schedule = optimizers.schedule(config.schedule, self.steps, config.training.batch_size)
+        with strategy.scope():
+            self.model = building.build_model(config, self.mixture, self.schedule)
+            self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+            self.best = tf.Variable(-1.0, trainable=False, name="best")
+        self.served = self._served("trained")
+        checkpoint = tf.train.Checkpoint(model=self.model, step=self.step, best=self.best)
+        # Every worker takes part in a save (a sharded variable lives on all of them), only the chief's is kept.
+        folder = output_dir / "checkpoints" if chief else Path(tempfile.mkdtemp(prefix="keras_face_worker_"))
+        self.newest = tf.train.CheckpointManager(checkpoint, os.fspath(folder), config.training.saver_maxkeep)
+        self.best_kept = tf.train.CheckpointManager(checkpoint, os.fspath(folder / "best"), 1)
+        self.summaries = Summaries(output_dir / "summaries") if chief else None
+        self._terminated = False
+
+    def run(self) -> dict[str, Any]:
+        self._start()
+        before = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, self._terminate)
+        try:
+            self._loop()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        if not self.chief:
+            return {}
+        return self._finish()
+
+    def _mixture(self) -> Mixture:
+        config = self.config
+        datasets, weights = prepare.training_datasets(
+            config.data.train, config.datasets, config.synthetic, config.run.seed, self.output_dir
+        )
+        automatic = all(weight < 0 for weight in weights)
+        mixture = mix(datasets, [None] * len(weights) if automatic else weights, balance=config.data.balance)
+        logger.info("%s", mixing_table(mixture))
+        return mixture
+
+    def _count_steps(self, mixture: Mixture) -> int:
+        training = self.config.training
+        steps = training.steps or math.ceil(training.epochs * mixture.num_images / training.batch_size)
+        if steps < 1:
+            raise ValueError("[training] expected steps or epochs above 0, got 0 of both")
+        return steps
+
+    def _check_batch(self) -> None:
+        parts = self.strategy.num_replicas_in_sync * self.config.optimizer.accumulation_steps
+        per_set = max(1, self.config.data.images_per_identity)
+        batch_size = self.config.training.batch_size
+        if batch_size % (parts * per_set):
+            raise ValueError(
+                f"[training] batch_size: expected a multiple of {parts * per_set} (replicas * accumulation_steps * "
+                f"images_per_identity), got {batch_size}"
+            )
+
+    def _served(self, name: str) -> ServedModel:
+        """Returns a float32 copy of the network, freshly initialised as the training's was, to measure and export."""
+        keras.utils.set_random_seed(self.config.run.seed)
+        with building.precision("float32"):
+            backbone = building.build_backbone(self.config.model, self.config.data.image_size)
+        return ServedModel(backbone, name=name)
+
+    def _stream(self, start_step: int) -> tf.data.Dataset:
+        config = self.config
+        return train_stream(
+            self.mixture,
+            batch_size=config.training.batch_size,
+            seed=config.run.seed,
+            start_step=start_step,
+            images_per_set=config.data.images_per_identity or None,
+            augmentation=Augmentation(**dataclasses.asdict(config.augmentation)),
+            image_size=config.data.image_size,
+            shuffle_buffer=config.data.shuffle_buffer,
+        )
+
+    def _start(self) -> None:
+        """Restores the newest checkpoint, or starts from `model_path`, or from scratch."""
+        found = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints"))
+        if found:
+            self.newest.checkpoint.restore(found).assert_existing_objects_matched()
+            logger.info("going on from %s at step %d of %d", found, int(self.step), self.steps)
+        elif self.config.model.model_path:
+            read = load_weights(self.model.backbone, self.config.model.model_path)
+            if self.model.average is not None:
+                self.model.average.restart()
+            logger.info("starting from the weights of %s", read)
+        replicas = self.strategy.num_replicas_in_sync
+        logger.info(
+            "training %s, %d weights, on %d replica%s, %d steps of %d photos",
+            self.config.model.backbone, self.model.backbone.count_params(), replicas, "" if replicas == 1 else "s",
+            self.steps, self.config.training.batch_size,
+        )
+
+    def _terminate(self, *_: Any) -> None:
+        self._terminated = True
+
+    def _loop(self) -> None:
+        training = self.config.training
+        start = int(self.step)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        # Names are strings, which no GPU takes; the stream gives them again if they are ever asked for.
+        batches = self._stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
+        iterator = iter(self.strategy.experimental_distribute_dataset(batches.with_options(options)))
+
+        @tf.function
+        def one_step(batch):
+            seen = self.strategy.run(self.model.train_step, args=(batch,))
+            return {name: self.strategy.experimental_local_results(value)[0] for name, value in seen.items()}
+
+        line = ConsoleLine(self.steps, start, training.batch_size, training.show_info_interval, shown=self.chief)
+        try:
+            for step in range(start + 1, self.steps + 1):
+                batch = next(iterator)
+                numbers = {name: float(value) for name, value in one_step(batch).items()}
+                self._check_finite(step, numbers)
+                self.step.assign(step)
+                line.update(step, numbers)
+                self._summarise(step, numbers, batch)
+                if training.validate_interval and step % training.validate_interval == 0 and step < self.steps:
+                    self._validate(step)
+                if step % training.ckpt_interval == 0 or step == self.steps or self._terminated:
+                    self.newest.save(checkpoint_number=step)
+                if self._terminated:
+                    logger.info("terminated at step %d, saved", step)
+                    raise SystemExit(TERMINATED)
+        finally:
+            line.close()
+
+    def _check_finite(self, step: int, numbers: dict[str, float]) -> None:
+        wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
+        if wrong:
+            names = next(iter(self._stream(step - 1)))["names"].numpy()
+            photos = ", ".join(name.decode(errors="replace") for name in names)
+            raise FloatingPointError(
+                f"step {step}: {', '.join(f'{name} is {numbers[name]}' for name in wrong)}; "
+                f"the last checkpoint is {self.newest.latest_checkpoint or 'none'}; the batch's photos: {photos}"
+            )
+
+    def _summarise(self, step: int, numbers: dict[str, float], batch: Any) -> None:
+        training = self.config.training
+        if self.summaries is None:
+            return
+        if step % training.show_info_interval == 0:
+            rate = float(self.schedule(step - 1))
+            self.summaries.scalars(step, {**numbers, "learning_rate": rate}, "train")
+        if step % training.summary_interval == 0 or step == 1:
+            images = self.strategy.experimental_local_results(batch["images"])[0]
+            labels = self.strategy.experimental_local_results(batch["labels"])[0]
+            self.summaries.sheet(step, "train/crops", images.numpy())
+            if self.config.loss.head != "none":
+                self.summaries.histogram(step, "train/target_angle", self.model.target_angles(images, labels).numpy())
+
+    def _validate(self, step: int) -> None:
+        self.served.assign(self.model.averaged_weights())
+        figures = self.validation.figures(self.served)
+        if not figures:
+            return
+        logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        if self.summaries is not None:
+            self.summaries.scalars(step, figures, "validation")
+        chosen = figures.get(self.config.validation.best)
+        if chosen is not None and chosen > float(self.best):
+            self.best.assign(chosen)
+            self.best_kept.save(checkpoint_number=step)
+
+    def _finish(self) -> dict[str, Any]:
+        """Exports the chosen weights, measures them beside the baselines, and writes the results."""
+        if self.config.validation.best != "last":
+            self._validate(int(self.step))
+            kept = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints" / "best"))
+            self.newest.checkpoint.restore(kept).assert_existing_objects_matched()
+            logger.info("the best on %s is step %d", self.config.validation.best, int(self.step))
+        self.served.assign(self.model.averaged_weights())
+        facts = {
+            "backbone": self.config.model.backbone,
+            "template": self.mixture.datasets[0].template,
+            "loss": self.config.loss.head,
+        }
+        folder = export_model(self.served, self.output_dir / "export", int(self.step), facts)
+        logger.info("exported %s", folder)
+        if self.summaries is not None:
+            self.summaries.flush()
+        embedders: list[Embedder | ServedModel | GreyPixels] = [load_embedder(folder)]
+        if self.config.validation.baselines:
+            embedders += [self._served("untrained"), GreyPixels(self.config.data.image_size)]
+        return self.validation.report(embedders, self.output_dir)

@@ -1,0 +1,141 @@
+import configparser
+import dataclasses
+
+import pytest
+
+from keras_face import config
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.ini"
+    path.write_text(text)
+    return path
+
+
+def test_values_have_the_types_of_their_fields(tmp_path):
+    path = write(
+        tmp_path,
+        "[data]\nimage_size = [112, 96]\nbalance = yes\ntrain = vgg, ms1m\n[vgg]\nrecords = a\nweight = 2\n[ms1m]\nrecords = b\n"
+        "[schedule]\nlr_steps = 1, 2\nlr_factors = .5, .25\n",
+    )
+    loaded = config.load(path)
+    assert loaded.data == config.DataConfig(train=("vgg", "ms1m"), image_size=(112, 96), balance=True)
+    assert loaded.datasets == {"vgg": config.DatasetConfig(records="a", weight=2.0), "ms1m": config.DatasetConfig(records="b")}
+    assert loaded.schedule.lr_steps == (1, 2)
+    assert loaded.schedule.lr_factors == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("[training]\nbatchsize = 3\n", ["run.ini", "[training]", "batchsize", "batch_size"]),
+        ("[trainning]\nbatch_size = 3\n", ["run.ini", "[trainning]", "did you mean [training]"]),
+        ("[training]\nmomentum = 3\n", ["[training] momentum", "belongs in [optimizer]"]),
+        ("[training]\nbatch_size = many\n", ["[training] batch_size", "a whole number", "'many'"]),
+        ("[training]\nbatch_size = 0\n", ["[training] batch_size", "[1, inf]", "got 0"]),
+        ("[data]\nbalance = perhaps\n", ["[data] balance", "True or False", "'perhaps'"]),
+        ("[data]\nimage_size = 112\n", ["[data] image_size", "height, width", "112"]),
+        ("[loss]\nhead = arcfase\n", ["[loss] head", "arcface", "'arcfase'"]),
+        ("[data]\ntrain = vgg\n[vg]\nrecords = a\n", ["[data] train", "no [vgg]", "did you mean vg"]),
+        ("[vgg]\nmxrec = a\n", ["[vgg] mxrec", "records"]),
+        ("[training]\nsteps = 3\nepochs = 2\n", ["[training]", "steps 3", "epochs 2"]),
+        ("[loss]\nhead = none\n", ["[loss]", "triplet_weight"]),
+        ("[loss]\ntriplet_weight = 1\n", ["images_per_identity", "got 0"]),
+        ("[schedule]\nlr_steps = 5, 3, 9\n", ["rising lr_steps", "(5, 3, 9)"]),
+        ("[validation]\nbest = lfw\n", ["[lfw] enable"]),
+        ("[run]\nseed = ${KERAS_FACE_NOWHERE}\n", ["KERAS_FACE_NOWHERE", "[run] seed"]),
+        ("batch_size = 3\n", ["run.ini", "INI"]),
+        ("[run]\nseed = 1\nseed = 2\n", ["run.ini", "seed"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_its_place_and_the_remedy(tmp_path, text, parts):
+    with pytest.raises(ValueError) as raised:
+        config.load(write(tmp_path, text))
+    message = str(raised.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.ini"):
+        config.load(tmp_path / "nowhere.ini")
+
+
+def test_overrides_win_over_the_file_and_later_ones_over_earlier_ones(tmp_path):
+    path = write(tmp_path, "[training]\nbatch_size = 3\nsteps = 7\n")
+    loaded = config.load(path, ["training.batch_size=4", "training.batch_size = 5", "vgg.records=x=y"])
+    assert loaded.training.batch_size == 5
+    assert loaded.training.steps == 7
+    assert loaded.datasets["vgg"].records == "x=y"
+
+
+@pytest.mark.parametrize("override", ["training.batch_size", "batch_size=3", "=3", ""])
+def test_a_malformed_override_is_refused(override):
+    with pytest.raises(ValueError, match=r"expected section\.key=value"):
+        config.load(None, [override])
+
+
+def test_environment_variables_are_taken_in_with_a_default(tmp_path, monkeypatch):
+    path = write(tmp_path, "[lfw]\nprefix = ${KERAS_FACE_TEST:-/default}/lfw\n")
+    monkeypatch.delenv("KERAS_FACE_TEST", raising=False)
+    assert config.load(path).lfw.prefix == "/default/lfw"
+    monkeypatch.setenv("KERAS_FACE_TEST", "/data")
+    assert config.load(path).lfw.prefix == "/data/lfw"
+
+
+def test_a_written_configuration_loads_as_it_was(tmp_path):
+    before = config.load(config.QUICK_START, ["data.image_size=112,96", "vgg.records=a b", "optimizer.weight_decay=5e-4"])
+    config.write(before, tmp_path / "a.ini")
+    again = config.load(tmp_path / "a.ini")
+    assert again == before
+    config.write(again, tmp_path / "b.ini")
+    assert (tmp_path / "a.ini").read_text() == (tmp_path / "b.ini").read_text()
+
+
+def test_the_example_covers_every_key_with_its_comment_and_its_default(repository):
+    path = repository / "config.ini.example"
+    config.load(path)
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str
+    parser.read(path)
+    text = path.read_text()
+    for section, kind in config.SECTIONS.items():
+        assert set(parser[section]) == {field.name for field in dataclasses.fields(kind)}, section
+        for field in dataclasses.fields(kind):
+            assert f"# {field.metadata['comment']}" in text, f"[{section}] {field.name}"
+    keys = {key for section in ("vgg", "ms1m", "WebFace") for key in parser[section]}
+    assert keys == {field.name for field in dataclasses.fields(config.DatasetConfig)}
+
+
+def test_the_example_keeps_the_sections_and_keys_of_margin_centre_face(repository):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str
+    parser.read(repository / "config.ini.example")
+    published = {
+        "lfw": {"enable", "npdata", "pairs", "prefix"},
+        "ytf": {"enable", "pairs", "prefix", "splits", "ytf_error"},
+        "WebFace": {"train_list", "prefix"},
+        "ms1m": {"mxrec"},
+        "vgg": {"mxrec"},
+    }
+    for section, keys in published.items():
+        assert keys <= set(parser[section])
+
+
+def test_every_recipe_loads(repository):
+    recipes = sorted((repository / "recipes").glob("*.ini"))
+    assert recipes
+    for path in recipes:
+        assert config.load(path).data.train
+
+
+def test_every_familiar_flag_stands_for_a_key_that_exists():
+    for flag, key in config.FAMILIAR_FLAGS.items():
+        section, name = key.split(".")
+        assert name in {field.name for field in dataclasses.fields(config.SECTIONS[section])}, flag
+
+
+def test_net_depth_names_the_network_of_margin_centre_face():
+    assert config.familiar("net_depth", "50") == "model.backbone=lresnet50e_ir"
+    assert config.familiar("net_depth", "iresnet18") == "model.backbone=iresnet18"
