@@ -35,7 +35,6 @@ class ServedModel:
     """
 
     def __init__(self, backbone: keras.Model, batch_size: int = 64, name: str = "model"):
-        super().__init__(name="served_model")
         self.label = name
         height, width, _ = backbone.input_shape[1:]
         self.image_size: tuple[int, int] = (height, width)

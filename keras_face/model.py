@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from keras_face.backend import keras, tf
 from keras_face.data.images import standardise
-from keras_face.losses.softmax import ClassificationHead
+from keras_face.losses.centre import AngularCentre
+from keras_face.losses.prototypes import HeadOutput, PrototypeHead
 from keras_face.optimizers import WeightAverage, decays
 
 
@@ -17,7 +18,7 @@ class FaceModel(keras.Model):
     Args:
         backbone: Model from standardised images to embeddings, [batch, height, width, 3] to [batch, embedding_size].
         losses: Loss layers by the name they are reported under; called as `layer(embeddings, labels, training=True)`.
-            At most one is a `ClassificationHead`; it also gives the accuracy.
+            At most one is a `PrototypeHead`; it also gives the accuracy, and comes before an `AngularCentre` on it.
         weights: Weight of each loss.
         weight_decay: Added to the gradient as weight_decay * variable where `optimizers.decays` holds.
         clip_norm: Largest norm of the whole gradient over all variables, before weight decay; 0: any.
@@ -74,13 +75,12 @@ class FaceModel(keras.Model):
             images: uint8 [batch, height, width, 3], RGB.
             labels: int64 [batch].
 
-        Raises: ValueError if no loss is a `ClassificationHead`.
+        Raises: ValueError if no loss is a `PrototypeHead`.
         """
-        heads = [layer for layer in self.loss_layers.values() if isinstance(layer, ClassificationHead)]
+        heads = [layer for layer in self.loss_layers.values() if isinstance(layer, PrototypeHead)]
         if not heads:
             raise ValueError(f"expected a classification head among the losses, got {sorted(self.loss_layers)}")
-        cosine = heads[0].forward(self(images), labels).target_cosine
-        return tf.acos(tf.clip_by_value(tf.boolean_mask(cosine, labels >= 0), -1.0, 1.0))
+        return tf.boolean_mask(heads[0].forward(self(images), labels).target_angle, labels >= 0)
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Makes one update and returns what it saw, the same on every replica.
@@ -126,13 +126,13 @@ class FaceModel(keras.Model):
         with tf.GradientTape() as tape:
             embeddings = self(images, training=True)
             total = tf.constant(0.0)
+            head: HeadOutput | None = None
             for name, layer in self.loss_layers.items():
-                if isinstance(layer, ClassificationHead):
-                    output = layer.forward(embeddings, labels, training=True)
-                    loss = output.loss
-                    known = tf.cast(labels >= 0, tf.float32)
-                    sums["accuracy"] = tf.reduce_sum(known * tf.cast(output.correct, tf.float32))
-                    sums["target_cosine"] = tf.reduce_sum(known * output.target_cosine)
+                if isinstance(layer, PrototypeHead):
+                    head = layer.forward(embeddings, labels)
+                    loss = head.loss
+                elif isinstance(layer, AngularCentre) and head is not None:
+                    loss = layer.from_cosine(head.target_cosine, labels)
                 else:
                     loss = layer(embeddings, labels, training=True)
                 sums[name] = tf.reduce_sum(loss)
@@ -144,9 +144,13 @@ class FaceModel(keras.Model):
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
+        known = tf.cast(labels >= 0, tf.float32)
+        if head is not None:
+            sums["accuracy"] = tf.reduce_sum(known * tf.cast(head.correct, tf.float32))
+            sums["target_cosine"] = tf.reduce_sum(known * head.target_cosine)
         sums["loss"] = total
         sums["embedding_norm"] = tf.reduce_sum(tf.norm(tf.stop_gradient(embeddings), axis=1))
-        sums["known"] = tf.reduce_sum(tf.cast(labels >= 0, tf.float32))
+        sums["known"] = tf.reduce_sum(known)
         sums["size"] = size
         return gradients, sums
 

@@ -100,7 +100,7 @@ def decays(variable: tf.Variable) -> bool:
     squeeze-and-excitation (margin-centre-face, train_centre.py:183-197).
     """
     layer, _, kind = variable.name.split(":")[0].rpartition("/")
-    if "se_" in layer.rsplit("/", 1)[-1]:
+    if "se" in layer.rsplit("/", 1)[-1].split("_"):
         return False
     return kind in ("kernel", "depthwise_kernel", "prototypes", "gamma", "alpha")
 

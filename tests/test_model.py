@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+
+from keras_face import losses
+from keras_face.backend import keras, tf
+from keras_face.model import FaceModel
+
+SIZE, EMBEDDING, IDENTITIES = 8, 4, 3
+
+
+def small_backbone(batch_norm=False):
+    layers = [keras.layers.Conv2D(5, 3, strides=2, activation="relu", input_shape=(SIZE, SIZE, 3), use_bias=True)]
+    if batch_norm:
+        layers.append(keras.layers.BatchNormalization())
+    return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(EMBEDDING, dtype="float32")])
+
+
+def model(optimizer=None, batch_norm=False, head="arcface", **settings):
+    keras.utils.set_random_seed(3)
+    layers = {head: losses.get(head, num_identities=IDENTITIES, num_sequences=2, initializer="orthogonal")}
+    layers["centre"] = losses.get("angular_centre", head=layers[head], scale=16.0)
+    made = FaceModel(small_backbone(batch_norm), layers, {head: 1.0, "centre": 0.3}, **settings)
+    for layer in layers.values():
+        layer.build((None, EMBEDDING))
+    made.build((None, SIZE, SIZE, 3))
+    made.compile(optimizer=optimizer or keras.optimizers.SGD(0.003, 0.9))
+    made.optimizer.build(made.trainable_variables)
+    return made
+
+
+def batch(size=8, seed=0):
+    generator = np.random.default_rng(seed)
+    return {
+        "images": tf.constant(generator.integers(0, 256, (size, SIZE, SIZE, 3)), tf.uint8),
+        "labels": tf.constant(generator.integers(0, IDENTITIES, size), tf.int64),
+    }
+
+
+def train(made, strategy, steps=3, size=8):
+    """Trains on global batches that are cut into equal shares, and returns what each step saw."""
+
+    @tf.function
+    def step(images, labels):
+        seen = strategy.run(made.train_step, args=({"images": images, "labels": labels},))
+        return {name: strategy.experimental_local_results(value)[0] for name, value in seen.items()}
+
+    replicas = strategy.num_replicas_in_sync
+    all_seen = []
+    for number in range(steps):
+        whole = batch(size, number)
+
+        def share(name, whole=whole):
+            return strategy.experimental_distribute_values_from_function(
+                lambda context: tf.split(whole[name], replicas)[context.replica_id_in_sync_group]
+            )
+
+        all_seen.append({name: float(value) for name, value in step(share("images"), share("labels")).items()})
+    return all_seen
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"weight_decay": 0.01, "clip_norm": 0.5},
+        {"accumulation_steps": 2, "average_decay": 0.9},
+    ],
+    ids=["plain", "decay and clipping", "accumulation and average"],
+)
+def test_two_replicas_see_and_learn_what_one_does(one_replica, two_replicas, settings):
+    with one_replica.scope():
+        one = model(**settings)
+    with two_replicas.scope():
+        two = model(**settings)
+    np.testing.assert_array_equal(one.get_weights()[0], two.get_weights()[0])
+    seen_by_one, seen_by_two = train(one, one_replica), train(two, two_replicas)
+    for left, right in zip(seen_by_one, seen_by_two, strict=True):
+        assert left.keys() == right.keys()
+        for name in left:
+            assert left[name] == pytest.approx(right[name], rel=1e-5), name
+    for left, right in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_the_loss_is_the_weighted_sum_of_the_means_of_its_terms(one_replica):
+    with one_replica.scope():
+        made = model()
+    (seen,) = train(made, one_replica, steps=1)
+    assert seen["loss"] == pytest.approx(seen["arcface"] + 0.3 * seen["centre"], rel=1e-6)
+    assert seen["centre"] == pytest.approx(16 * (1 - seen["target_cosine"]), rel=1e-5)
+
+
+def test_accuracy_counts_known_identities_whose_prototype_is_nearest():
+    made = model()
+    whole = batch(6)
+    embeddings = made(whole["images"]).numpy()
+    prototypes = made.loss_layers["arcface"].prototypes.numpy()
+    cosine = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)) @ (
+        prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)
+    ).T
+    labels = np.array([0, 1, 2, 0, -1, -2])
+    known = labels >= 0
+    seen = made.train_step({"images": whole["images"], "labels": tf.constant(labels, tf.int64)})
+    expected = np.mean(np.argmax(cosine, axis=1)[known] == labels[known])
+    assert float(seen["accuracy"]) == pytest.approx(expected)
+    assert float(seen["target_cosine"]) == pytest.approx(np.mean(cosine[known, labels[known]]), abs=1e-5)
+    assert float(seen["embedding_norm"]) == pytest.approx(np.mean(np.linalg.norm(embeddings, axis=1)), rel=1e-5)
+
+
+def test_weight_decay_adds_a_share_of_kernels_and_prototypes_but_not_of_biases():
+    plain, decayed = model(keras.optimizers.SGD(1.0)), model(keras.optimizers.SGD(1.0), weight_decay=0.25)
+    before = {v.name: v.numpy() for v in decayed.trainable_variables}
+    for made in (plain, decayed):
+        made.train_step(batch())
+    for left, right in zip(plain.trainable_variables, decayed.trainable_variables, strict=True):
+        share = 0.0 if "bias" in left.name else 0.25
+        np.testing.assert_allclose(left.numpy() - right.numpy(), share * before[right.name], atol=1e-5)
+    assert any("bias" in name for name in before)
+
+
+def test_clipping_bounds_the_norm_of_the_whole_update():
+    free, clipped = model(keras.optimizers.SGD(1.0)), model(keras.optimizers.SGD(1.0), clip_norm=0.5)
+    before = [v.numpy() for v in clipped.trainable_variables]
+    moves = []
+    for made in (free, clipped):
+        made.train_step(batch())
+        moves.append(np.concatenate([(v.numpy() - b).ravel() for v, b in zip(made.trainable_variables, before, strict=True)]))
+    assert np.linalg.norm(moves[0]) > 0.6
+    assert np.linalg.norm(moves[1]) == pytest.approx(0.5, rel=1e-4)
+    np.testing.assert_allclose(moves[1] / 0.5, moves[0] / np.linalg.norm(moves[0]), atol=1e-4)
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch(one_replica):
+    with one_replica.scope():
+        whole, parts = model(), model(accumulation_steps=4)
+    train(whole, one_replica)
+    train(parts, one_replica)
+    for left, right in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_the_average_follows_the_weights_with_a_decay_that_grows_to_its_setting():
+    made = model(average_decay=0.5)
+    first = made.backbone.trainable_variables[0]
+    expected = first.numpy()
+    for step in range(10):
+        made.train_step(batch(seed=step))
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * first.numpy()
+    assert decay == 0.5
+    np.testing.assert_allclose(made.averaged_weights()[0], expected, atol=1e-6)
+
+
+def test_averaged_weights_keep_the_moving_statistics_of_the_network():
+    made = model(average_decay=0.9, batch_norm=True)
+    made.train_step(batch())
+    statistics = [w for w in made.backbone.weights if "moving_mean" in w.name]
+    index = [w is statistics[0] for w in made.backbone.weights].index(True)
+    np.testing.assert_array_equal(made.averaged_weights()[index], statistics[0].numpy())
+    assert np.abs(statistics[0].numpy()).max() > 0
+
+
+def test_float16_scales_the_loss_and_learns_what_float32_does(one_replica):
+    with one_replica.scope():
+        plain = model()
+        scaled = model(keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD(0.003, 0.9)))
+    assert train(plain, one_replica)[-1]["loss"] == pytest.approx(train(scaled, one_replica)[-1]["loss"], rel=1e-4)
+    for left, right in zip(plain.trainable_variables, scaled.trainable_variables, strict=True):
+        np.testing.assert_allclose(left.numpy(), right.numpy(), atol=1e-4)
+
+
+def test_keras_fit_trains_it(one_replica):
+    made = model()
+    data = tf.data.Dataset.from_tensors(batch()).repeat(30)
+    history = made.fit(data, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_a_loss_without_a_weight_is_refused():
+    with pytest.raises(ValueError, match="centre"):
+        FaceModel(small_backbone(), {"centre": keras.layers.Layer()}, {})
+
+
+def test_target_angles_are_those_of_known_identities():
+    made = model()
+    whole = batch(4)
+    labels = np.array([0, -1, 2, 1])
+    angles = made.target_angles(whole["images"], tf.constant(labels, tf.int64)).numpy()
+    embeddings = made(whole["images"]).numpy()
+    prototypes = made.loss_layers["arcface"].prototypes.numpy()
+    expected = [
+        np.arccos(e @ prototypes[i] / np.linalg.norm(e) / np.linalg.norm(prototypes[i]))
+        for e, i in zip(embeddings, labels, strict=True)
+        if i >= 0
+    ]
+    np.testing.assert_allclose(angles, expected, atol=1e-5)
