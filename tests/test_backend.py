@@ -1,0 +1,36 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_face import backend
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_keras_is_keras_2():
+    assert ".engine." in backend.keras.Model.__module__
+    assert backend.tf.keras.Model is backend.keras.Model
+
+
+def test_keras_3_is_refused_with_what_to_do():
+    done = run("import keras_face.backend", TF_USE_LEGACY_KERAS="0")
+    assert done.returncode != 0
+    assert "keras_face needs Keras 2" in done.stderr.splitlines()[-1]
+    assert "TF_USE_LEGACY_KERAS" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons has wheels up to Python 3.11")
+def test_addons_work_beside_this_tensorflow():
+    tf = backend.tf
+    variable = tf.Variable([1.0, -1.0])
+    optimizer = backend.addons().optimizers.LAMB(0.1)
+    optimizer.apply_gradients([(tf.constant([1.0, 1.0]), variable)])
+    assert float(variable[0]) < 1.0
+    rotated = backend.addons().image.rotate(tf.reshape(tf.range(4.0), [1, 2, 2, 1]), 3.14159265)
+    assert rotated.numpy().ravel().tolist() == [3.0, 2.0, 1.0, 0.0]
