@@ -106,8 +106,8 @@ class DatasetConfig:
 class SyntheticConfig:
     people: int = setting(200, "Drawn people to train on.", 2)
     photos_per_person: int = setting(20, "Drawn photos of each.", 2)
-    test_people: int = setting(100, "Further people, for the drawn LFW-style and YTF-style test sets.", 20)
     difficulty: float = setting(0.5, "Spread of pose, light and the rest, and likeness of the people.", 0, 1)
+    test_difficulty: float = setting(0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

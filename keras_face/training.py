@@ -6,6 +6,8 @@ import math
 import os
 import signal
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from keras_face.backend import keras, tf
 from keras_face.config import Config
 from keras_face.data import prepare
 from keras_face.data.augment import Augmentation
-from keras_face.data.streams import Mixture, mix, mixing_table, train_stream
+from keras_face.data.streams import Mixture, mix, mixing_table, train_stream, unreadable
 from keras_face.export import Embedder, ServedModel, export_model, load_embedder, load_weights
 from keras_face.measurement import GreyPixels
 from keras_face.progress import ConsoleLine, Summaries, log_to
@@ -27,8 +29,9 @@ TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell would report it
 
 
 def train(config: Config) -> dict[str, Any]:
-    """Trains as configured, or goes on where the run of `output_dir` stopped, and returns the results.
+    """Trains as configured, or goes on where the run of `output_dir` stopped, and returns what came of it.
 
+    That is `images_per_second` (None if nothing was left to train) and `results`, the rows of `results.json`.
     The folder then holds `config.ini`, `train.log`, `records/`, `checkpoints/`, `summaries/`, `export/<step>/`,
     `results.json` and `plots/`.
 
@@ -97,20 +100,22 @@ class _Training:
         before = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, self._terminate)
         try:
-            self._loop()
+            rate = self._loop()
         finally:
             signal.signal(signal.SIGTERM, before)
-        if not self.chief:
-            return {}
-        return self._finish()
+        return {"images_per_second": rate, **(self._finish() if self.chief else {})}
 
     def _mixture(self) -> Mixture:
         config = self.config
         datasets, weights = prepare.training_datasets(
-            config.data.train, config.datasets, config.synthetic, config.run.seed, self.output_dir
+            config.data.train,
+            config.datasets,
+            config.synthetic,
+            config.run.seed,
+            self.output_dir,
+            config.data.images_per_identity,
         )
-        automatic = all(weight < 0 for weight in weights)
-        mixture = mix(datasets, [None] * len(weights) if automatic else weights, balance=config.data.balance)
+        mixture = mix(datasets, weights, balance=config.data.balance)
         logger.info("%s", mixing_table(mixture))
         return mixture
 
@@ -172,27 +177,28 @@ class _Training:
     def _terminate(self, *_: Any) -> None:
         self._terminated = True
 
-    def _loop(self) -> None:
+    def _loop(self) -> float | None:
+        """Trains to the last step, and returns the photos per second after the first step; None if there is none."""
         training = self.config.training
         start = int(self.step)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         # Names are strings, which no GPU takes; the stream gives them again if they are ever asked for.
         batches = self._stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
-        iterator = iter(self.strategy.experimental_distribute_dataset(batches.with_options(options)))
+        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
 
         @tf.function
         def one_step(batch):
             seen = self.strategy.run(self.model.train_step, args=(batch,))
             return {name: self.strategy.experimental_local_results(value)[0] for name, value in seen.items()}
 
+        begun = 0.0
         line = ConsoleLine(self.steps, start, training.batch_size, training.show_info_interval, shown=self.chief)
         try:
             for step in range(start + 1, self.steps + 1):
-                batch = next(iterator)
+                batch = self._next(iterator, step)
                 numbers = {name: float(value) for name, value in one_step(batch).items()}
                 self._check_finite(step, numbers)
                 self.step.assign(step)
+                begun = begun or time.perf_counter()  # the first step builds the graph
                 line.update(step, numbers)
                 self._summarise(step, numbers, batch)
                 if training.validate_interval and step % training.validate_interval == 0 and step < self.steps:
@@ -204,6 +210,28 @@ class _Training:
                     raise SystemExit(TERMINATED)
         finally:
             line.close()
+        counted = self.steps - start - 1
+        if counted < 1:
+            return None
+        rate = counted * training.batch_size / (time.perf_counter() - begun)
+        logger.info("trained %d steps, %.1f images/s", self.steps - start, rate)
+        return rate
+
+    def _next(self, iterator: Iterator, step: int) -> Any:
+        try:
+            return next(iterator)
+        except tf.errors.InvalidArgumentError as error:
+            config = self.config
+            names = unreadable(
+                self.mixture,
+                step=step - 1,
+                batch_size=config.training.batch_size,
+                seed=config.run.seed,
+                images_per_set=config.data.images_per_identity or None,
+                shuffle_buffer=config.data.shuffle_buffer,
+            )
+            reason = f"photos that cannot be decoded: {', '.join(names)}" if names else error.message.split("\n")[0]
+            raise ValueError(f"step {step}: {reason}") from None
 
     def _check_finite(self, step: int, numbers: dict[str, float]) -> None:
         wrong = [name for name, value in numbers.items() if not math.isfinite(value)]

@@ -20,6 +20,7 @@ def training_datasets(
     drawn: SyntheticConfig,
     seed: int,
     output_dir: Path,
+    images_per_identity: int = 0,
 ) -> tuple[list[DatasetInfo], list[float]]:
     """Returns the opened datasets and their weights; what does not exist as records yet is written first.
 
@@ -29,9 +30,12 @@ def training_datasets(
         drawn: How many people to draw, and how.
         seed: Seed of the drawn people.
         output_dir: Folder of the run; records whose section names no folder go to its `records/`.
+        images_per_identity: Photos of one person that a batch needs together; records hold at least as many, if the
+            person has them.
 
     Raises:
-        ValueError: No names, or a dataset that has neither records nor photos.
+        ValueError: No names, a dataset that has neither records nor photos, or records that all hold a single photo
+            where `images_per_identity` asks for several.
     """
     if not names:
         raise ValueError("[data] train: expected the name of at least one dataset, got none")
@@ -50,7 +54,14 @@ def training_datasets(
                     difficulty=drawn.difficulty,
                 )
             section = dataclasses.replace(section, photos=str(photos))
-        opened.append(_records(name, section, output_dir))
+        section = dataclasses.replace(section, set_size=max(section.set_size, images_per_identity))
+        dataset = _records(name, section, output_dir)
+        if images_per_identity > 1 and dataset.num_images == dataset.num_records:
+            raise ValueError(
+                f"{dataset.path}: expected sets of up to {images_per_identity} photos of one person, but every record holds "
+                f"one photo; write it again with --set_size {images_per_identity}"
+            )
+        opened.append(dataset)
         weights.append(section.weight)
     return opened, weights
 
@@ -88,21 +99,17 @@ def test_sections(
         folder = output_dir / "synthetic" / "lfw"
         if not folder.exists():
             logger.info("drawing LFW-style pairs into %s", folder)
-            synthetic.write_lfw_style(
-                folder, num_people=drawn.test_people, seed=seed, difficulty=drawn.difficulty, first_person=drawn.people
-            )
+            synthetic.write_lfw_style(folder, seed=seed, difficulty=drawn.test_difficulty, first_person=drawn.people)
         lfw = dataclasses.replace(lfw, prefix=str(folder))
     if ytf.enable and ytf.prefix == SYNTHETIC:
         folder = output_dir / "synthetic" / "ytf"
         if not folder.exists():
             logger.info("drawing YTF-style tracks into %s", folder)
-            synthetic.write_ytf_style(
-                folder, num_people=drawn.test_people, seed=seed, difficulty=drawn.difficulty, first_person=drawn.people
-            )
+            synthetic.write_ytf_style(folder, seed=seed, difficulty=drawn.test_difficulty, first_person=drawn.people)
         ytf = dataclasses.replace(
             ytf,
-            prefix=str(folder / "frames"),
-            splits=str(folder / "splits.txt"),
+            prefix=str(folder),
+            splits=str(folder / "ytf_splits.txt"),
             ytf_error=str(folder / "ytf-error.txt"),
         )
     return lfw, ytf

@@ -1,0 +1,231 @@
+"""The real program on a shrunk configuration: drawn people, a narrow network, a few steps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_face import config
+from keras_face.backend import tf
+from keras_face.export import load_embedder
+from keras_face.training import train
+
+SMALL = [
+    "run.deterministic=True",
+    "run.strategy=one_device",
+    "data.image_size=32,32",
+    "data.shuffle_buffer=64",
+    "augmentation.shift=0.1",
+    "synthetic.people=12",
+    "synthetic.photos_per_person=6",
+    "model.backbone=lresnet32e_ir",  # it has dropout
+    "model.width=0.25",
+    "model.embedding_size=16",
+    "schedule.warmup_steps=2",
+    "schedule.learning_rate=0.02",
+    "training.batch_size=8",
+    "training.steps=12",
+    "training.validate_interval=0",
+    "training.ckpt_interval=2",
+    "training.summary_interval=5",
+    "training.show_info_interval=1",
+    "validation.baselines=False",
+    "lfw.enable=False",
+    "ytf.enable=False",
+]
+
+
+def settings(output_dir, *more):
+    return [*SMALL, f"run.output_dir={output_dir}", *more]
+
+
+def run(output_dir, *more):
+    return train(config.load(config.QUICK_START, settings(output_dir, *more)))
+
+
+def command(output_dir, *more):
+    sets = [part for override in settings(output_dir, *more) for part in ("--set", override)]
+    return [sys.executable, "-m", "train_centre", *sets]
+
+
+def checkpoint(folder, step):
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"ckpt-{step}"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
+
+
+def assert_equal_bits(left, right):
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        if not name.startswith("save_counter"):
+            np.testing.assert_array_equal(value, right[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    run(folder)
+    return folder
+
+
+def test_a_run_killed_at_any_moment_and_started_again_ends_in_identical_bits(uninterrupted, tmp_path, repository):
+    """SIGKILL at moments that are spread over the run, mid-step and mid-save alike, until it has come to its end."""
+    kills = 0
+    for seconds in (2.0, 0.7, 1.3):
+        process = subprocess.Popen(
+            command(tmp_path), cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for line in process.stdout:
+            if line.startswith("training "):
+                break
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("checkpoints/ckpt-*.index")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(seconds)
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    assert kills, "every run came to its end before it was killed"
+    run(tmp_path)
+    assert_equal_bits(checkpoint(uninterrupted, 12), checkpoint(tmp_path, 12))
+
+
+def test_sigterm_saves_before_it_ends_and_the_rest_is_the_same(uninterrupted, tmp_path, repository):
+    process = subprocess.Popen(
+        command(tmp_path, "training.ckpt_interval=1000"), cwd=repository, stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("training "):
+            break
+    time.sleep(0.5)
+    process.terminate()
+    rest = process.stdout.read()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert "saved" in rest
+    assert list(tmp_path.glob("checkpoints/ckpt-*.index"))
+    run(tmp_path)
+    assert_equal_bits(checkpoint(uninterrupted, 12), checkpoint(tmp_path, 12))
+
+
+def test_two_logical_cpus_end_in_the_weights_of_one_device(uninterrupted, tmp_path):
+    run(tmp_path, "run.strategy=mirrored", "run.logical_cpus=2")
+    one, two = checkpoint(uninterrupted, 12), checkpoint(tmp_path, 12)
+    for name, value in one.items():
+        if not name.startswith("save_counter"):
+            np.testing.assert_allclose(value, two[name], atol=1e-5, err_msg=name)
+
+
+def test_the_written_configuration_can_be_run_again_as_it_is(uninterrupted):
+    again = config.load(uninterrupted / "config.ini")
+    assert again == config.load(config.QUICK_START, settings(uninterrupted))
+
+
+def test_the_last_checkpoints_are_kept_and_tensorboard_has_what_was_seen(uninterrupted):
+    kept = sorted(path.name for path in uninterrupted.glob("checkpoints/ckpt-*.index"))
+    assert kept == ["ckpt-10.index", "ckpt-12.index", "ckpt-8.index"]
+    tags = set()
+    for path in uninterrupted.glob("summaries/*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            tags |= {value.tag for value in event.summary.value}
+    assert tags >= {
+        "train/loss", "train/arcface", "train/centre", "train/accuracy", "train/learning_rate", "train/embedding_norm",
+        "train/target_angle", "train/crops",
+    }  # fmt: skip
+
+
+def test_the_export_holds_the_averaged_weights(uninterrupted):
+    values = checkpoint(uninterrupted, 12)
+    averages = [values[name] for name in values if "average/averages" in name]
+    exported = tf.saved_model.load(str(uninterrupted / "export" / "12")).weights_in_order
+    shapes = {tuple(variable.shape): variable.numpy() for variable in exported}
+    dense = max(averages, key=lambda value: value.size)
+    np.testing.assert_array_equal(shapes[dense.shape], dense)
+
+
+def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
+    found = run(
+        tmp_path,
+        "run.deterministic=False",
+        "synthetic.people=30",
+        "synthetic.test_difficulty=0.2",
+        "synthetic.difficulty=0.2",
+        "training.steps=60",
+        "training.batch_size=16",
+        "training.validate_interval=20",
+        "validation.best=lfw",
+        "validation.baselines=True",
+        "lfw.enable=True",
+    )
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert results == json.loads(json.dumps(found["results"]))
+    accuracy = {row["model"].split("/")[-1]: row["accuracy"]["mean"] for row in results}
+    best = int(tf.train.load_checkpoint(str(tmp_path / "checkpoints" / "best")).get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
+    assert accuracy[str(best)] > max(accuracy["grey pixels"], accuracy["untrained"])
+    assert load_embedder(tmp_path).facts["step"] == best
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"lfw_roc.png", "lfw_histogram.png"}
+    log = (tmp_path / "train.log").read_text()
+    assert log.count("lfw 0.") >= 3
+
+
+def test_an_infinite_loss_ends_the_run_with_the_step_the_term_and_the_photos(tmp_path):
+    run(tmp_path, "training.steps=2")
+    with pytest.raises(FloatingPointError, match=r"step \d+: .*loss is (nan|inf)") as raised:
+        run(tmp_path, "schedule.learning_rate=1e30", "schedule.warmup_steps=0", "optimizer.ema=0.9")
+    assert "Person_" in str(raised.value)
+    assert "ckpt-2" in str(raised.value)
+    for value in checkpoint(tmp_path, 2).values():
+        assert np.all(np.isfinite(value))
+
+
+def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp_path):
+    run(
+        tmp_path,
+        "loss.head=none",
+        "loss.centre_weight=0",
+        "loss.triplet_weight=10",
+        "data.images_per_identity=4",
+        f"model.model_path={uninterrupted}",
+        "schedule.learning_rate=0",
+        "training.steps=1",
+        "optimizer.ema=0",
+        "optimizer.weight_decay=0",
+    )
+    photos = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    # With learning rate 0 only the moving statistics of batch normalisation can move, by a tenth of one batch.
+    before, after = load_embedder(uninterrupted)(photos), load_embedder(tmp_path)(photos)
+    assert np.sum(before * after, axis=1).min() > 0.8
+    log = (tmp_path / "train.log").read_text()
+    assert f"starting from the weights of {uninterrupted}" in log
+
+
+@pytest.mark.parametrize(
+    "more, part",
+    [
+        (["data.train=nobody", "nobody.records=/nowhere"], "/nowhere"),
+        (["training.batch_size=9", "optimizer.accumulation_steps=2"], "multiple of 2"),
+        (["training.steps=0"], "steps or epochs"),
+        (["lfw.enable=True", "lfw.prefix="], "[lfw]"),
+        (["model.backbone=resnet"], "iresnet18"),
+        (["model.model_path=/nowhere"], "/nowhere"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tmp_path, more, part):
+    with pytest.raises(ValueError) as raised:
+        run(tmp_path, *more)
+    assert part in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_program_prints_a_mistake_without_a_stack_trace(tmp_path, repository):
+    done = subprocess.run(
+        [*command(tmp_path), "--set", "training.stepz=3"], cwd=repository, capture_output=True, text=True, check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: --set: [training] stepz: unknown key; did you mean steps?")
+    assert "Traceback" not in done.stderr
