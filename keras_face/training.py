@@ -161,7 +161,7 @@ class _Training:
         found = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints"))
         if found:
             self.newest.checkpoint.restore(found).assert_existing_objects_matched()
-            logger.info("going on from %s at step %d of %d", found, int(self.step), self.steps)
+            logger.info("going on from %s at step %d of %d", found, int(self.step.numpy()), self.steps)
         elif self.config.model.model_path:
             read = load_weights(self.model.backbone, self.config.model.model_path)
             if self.model.average is not None:
@@ -180,7 +180,7 @@ class _Training:
     def _loop(self) -> float | None:
         """Trains to the last step, and returns the photos per second after the first step; None if there is none."""
         training = self.config.training
-        start = int(self.step)
+        start = int(self.step.numpy())
         # Names are strings, which no GPU takes; the stream gives them again if they are ever asked for.
         batches = self._stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
         iterator = iter(self.strategy.experimental_distribute_dataset(batches))
@@ -266,24 +266,24 @@ class _Training:
         if self.summaries is not None:
             self.summaries.scalars(step, figures, "validation")
         chosen = figures.get(self.config.validation.best)
-        if chosen is not None and chosen > float(self.best):
+        if chosen is not None and chosen > float(self.best.numpy()):
             self.best.assign(chosen)
             self.best_kept.save(checkpoint_number=step)
 
     def _finish(self) -> dict[str, Any]:
         """Exports the chosen weights, measures them beside the baselines, and writes the results."""
         if self.config.validation.best != "last":
-            self._validate(int(self.step))
+            self._validate(int(self.step.numpy()))
             kept = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints" / "best"))
             self.newest.checkpoint.restore(kept).assert_existing_objects_matched()
-            logger.info("the best on %s is step %d", self.config.validation.best, int(self.step))
+            logger.info("the best on %s is step %d", self.config.validation.best, int(self.step.numpy()))
         self.served.assign(self.model.averaged_weights())
         facts = {
             "backbone": self.config.model.backbone,
             "template": self.mixture.datasets[0].template,
             "loss": self.config.loss.head,
         }
-        folder = export_model(self.served, self.output_dir / "export", int(self.step), facts)
+        folder = export_model(self.served, self.output_dir / "export", int(self.step.numpy()), facts)
         logger.info("exported %s", folder)
         if self.summaries is not None:
             self.summaries.flush()
