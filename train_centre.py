@@ -1,7 +1,7 @@
 """Trains with an angular-margin head and the angular centre term; without --config, the quick start.
 
-    python -m train_centre
-    python -m train_centre --config recipes/lfw_view1.ini --output_dir output/lfw --set training.batch_size=64
+python -m train_centre
+python -m train_centre --config recipes/lfw_view1.ini --output_dir output/lfw --set training.batch_size=64
 """
 
 from absl import app, flags
@@ -13,7 +13,8 @@ CONFIG = flags.DEFINE_string("config", None, "INI file; none: the built-in quick
 SET = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
 FAMILIAR = {
-    name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.") for name, key in config.FAMILIAR_FLAGS.items()
+    name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.")
+    for name, key in config.FAMILIAR_FLAGS.items()
 }
 
 

@@ -16,7 +16,8 @@ CONFIG = flags.DEFINE_string("config", None, "INI file; none: goes on from the b
 SET = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
 FAMILIAR = {
-    name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.") for name, key in config.FAMILIAR_FLAGS.items()
+    name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.")
+    for name, key in config.FAMILIAR_FLAGS.items()
 }
 
 TRIPLET = ("loss.head=none", "loss.centre_weight=0", "loss.triplet_weight=10", "data.images_per_identity=4")

@@ -10,10 +10,12 @@ same for corrected.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import app, flags
 
 from keras_face import config as configuration
+from keras_face.data.prepare import test_sections
 from keras_face.evaluation.results import table, write_results
 from keras_face.export import load_embedder
 from keras_face.measurement import measure_ytf
@@ -39,7 +41,8 @@ def main(argv: Sequence[str]) -> None:
     given = {_PREFIX.name: _PREFIX, _SPLITS.name: _SPLITS, _YTF_ERROR.name: _YTF_ERROR, _MAX_FRAMES.name: _MAX_FRAMES}
     overrides = [f"ytf.{name}={flag.value}" for name, flag in given.items() if flag.value is not None]
     try:
-        ytf = configuration.load(_CONFIG.value, overrides).ytf
+        config = configuration.load(_CONFIG.value, overrides)
+        _, ytf = test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, Path(config.run.output_dir))
         if not ytf.prefix or not ytf.splits:
             raise ValueError("expected a frames folder and a splits file: give --prefix and --splits, or --config")
         result = measure_ytf(

@@ -17,7 +17,7 @@ if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1") not in ("1", "true", "True"
         f"{os.environ['TF_USE_LEGACY_KERAS']!r}; unset it or set it to 1"
     )
 
-import tensorflow as tf  # noqa: E402  (the variable must be set first)
+import tensorflow as tf  # after the variable
 
 keras = tf.keras
 

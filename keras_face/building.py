@@ -22,7 +22,9 @@ def build_strategy(config: RunConfig) -> tf.distribute.Strategy:
     if config.logical_cpus:
         cpu = tf.config.list_physical_devices("CPU")[0]
         try:
-            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * config.logical_cpus)
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * config.logical_cpus
+            )
         except RuntimeError:
             found = len(tf.config.list_logical_devices("CPU"))
             if found != config.logical_cpus:
@@ -41,7 +43,9 @@ def build_strategy(config: RunConfig) -> tf.distribute.Strategy:
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
     if config.strategy == "one_device":
         return tf.distribute.OneDeviceStrategy(devices[0])
-    return tf.distribute.MirroredStrategy(devices)
+    # Without GPUs there is no NCCL; and TensorFlow's collectives number those of each strategy in a process anew.
+    reduce = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None
+    return tf.distribute.MirroredStrategy(devices, reduce)
 
 
 @contextlib.contextmanager
@@ -55,7 +59,7 @@ def precision(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def build_backbone(config: ModelConfig, image_size: tuple[int, ...]) -> keras.Model:
+def build_backbone(config: ModelConfig, image_size: tuple[int, ...], seed: int = 0, replicas: int = 1) -> keras.Model:
     """Returns the configured network for RGB crops of `image_size`, (height, width)."""
     return backbones.build(
         config.backbone,
@@ -63,6 +67,8 @@ def build_backbone(config: ModelConfig, image_size: tuple[int, ...]) -> keras.Mo
         embedding_size=config.embedding_size,
         width=config.width,
         dropout=None if config.dropout < 0 else config.dropout,
+        dropout_seed=seed,
+        synchronized=config.synchronized and replicas > 1,
     )
 
 
@@ -101,7 +107,8 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
     """
     keras.utils.set_random_seed(config.run.seed)
     with precision(config.run.precision):
-        backbone = build_backbone(config.model, config.data.image_size)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        backbone = build_backbone(config.model, config.data.image_size, config.run.seed, replicas)
     layers, weights = build_losses(config.loss, mixture.num_identities, mixture.num_sequences)
     for layer in layers.values():
         layer.build((None, config.model.embedding_size))

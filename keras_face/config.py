@@ -51,6 +51,8 @@ def setting(
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
+    """Where and how a run computes."""
+
     output_dir: str = setting("output/run", "Folder of everything a run writes; a run started again there goes on.")
     seed: int = setting(0, "Seed of weights, order and augmentation.", 0, 2**31 - 1)
     strategy: str = setting(
@@ -60,13 +62,17 @@ class RunConfig:
     )
     logical_cpus: int = setting(0, "Logical CPU devices to stand for as many GPUs; 0: the machine's devices.", 0, 64)
     precision: str = setting(
-        "float32", "Compute type; weights, losses and embeddings stay float32.", choices=("float32", "bfloat16", "float16")
+        "float32",
+        "Compute type; weights, losses and embeddings stay float32.",
+        choices=("float32", "bfloat16", "float16"),
     )
     deterministic: bool = setting(False, "Bit-identical operations on one device, slower (op determinism).")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
+    """What is trained on, and how it is read."""
+
     train: tuple[str, ...] = setting((), "Training datasets: names of sections, or `synthetic` for drawn people.")
     image_size: tuple[int, ...] = setting((112, 112), "Height, width of the network's input in pixels.", 16, 1024)
     balance: bool = setting(False, "Every identity equally often, instead of every photo.")
@@ -78,6 +84,8 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
+    """Random changes of each training photo; see `data.augment.Augmentation`."""
+
     flip: float = setting(0.5, "Probability of a horizontal mirror.", 0, 1)
     shift: float = setting(0.0, "Largest translation, as a share of the side.", 0, 0.5)
     scale: float = setting(0.0, "Largest zoom in or out, as a share.", 0, 0.5)
@@ -91,7 +99,11 @@ class AugmentationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
-    records: str = setting("", "Folder of records; written first from `photos` or `train_list` where it does not exist.")
+    """A training dataset, in a section of the user's own name."""
+
+    records: str = setting(
+        "", "Folder of records; written first from `photos` or `train_list` where it does not exist."
+    )
     photos: str = setting("", "Folder with one folder of aligned photos per person.")
     people: str = setting("", "Text file of the people to use, LFW's people format or a name a line; empty: all.")
     min_photos: int = setting(1, "People with fewer photos are left out.", 1)
@@ -104,33 +116,52 @@ class DatasetConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticConfig:
+    """Drawn people, where `synthetic` is asked for."""
+
     people: int = setting(200, "Drawn people to train on.", 2)
     photos_per_person: int = setting(20, "Drawn photos of each.", 2)
     difficulty: float = setting(0.5, "Spread of pose, light and the rest, and likeness of the people.", 0, 1)
-    test_difficulty: float = setting(0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1)
+    test_difficulty: float = setting(
+        0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    backbone: str = setting("iresnet50", "Name of the network; python -c 'from keras_face import backbones; print(backbones.names())'")
+    """The network."""
+
+    backbone: str = setting(
+        "iresnet50", "Name of the network; python -c 'from keras_face import backbones; print(backbones.names())'"
+    )
     embedding_size: int = setting(512, "Numbers in an embedding.", 2, 8192)
     width: float = setting(1.0, "Multiplies the channels of every layer; 1 is the published network.", 0.05, 4)
-    dropout: float = setting(-1.0, "Share of dropped activations before the embedding; negative: the network's own.", -1, 0.95)
+    dropout: float = setting(
+        -1.0, "Share of dropped activations before the embedding; negative: the network's own.", -1, 0.95
+    )
+    synchronized: bool = setting(
+        True, "Several replicas: batch statistics of the global batch, as on one device; False: each its own, faster."
+    )
     model_path: str = setting("", "Run folder, checkpoint or exported model to start the network's weights from.")
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    head: str = setting("arcface", "Classification loss.", choices=("arcface", "cosface", "norm_softmax", "softmax", "none"))
+    """The losses and their weights."""
+
+    head: str = setting(
+        "arcface", "Classification loss.", choices=("arcface", "cosface", "norm_softmax", "softmax", "none")
+    )
     margin: float = setting(0.5, "Margin of the head: radians (arcface) or cosine (cosface).", 0, 1.5)
     scale: float = setting(64.0, "Scale of the head's cosines.", 1, 512)
     beyond_pi: str = setting(
-        "cosine", "arcface where angle + margin > pi: cos - m sin m, the reflected branch, or nothing.",
+        "cosine",
+        "arcface where angle + margin > pi: cos - m sin m, the reflected branch, or nothing.",
         choices=("cosine", "reflect", "none"),
     )
     easy_margin: bool = setting(False, "arcface: margin only where the cosine is positive.")
     gradient: str = setting(
-        "exact", "arcface: exact: the paper's formula; detached: arcface_torch's, backward of the plain cosine.",
+        "exact",
+        "arcface: exact: the paper's formula; detached: arcface_torch's, backward of the plain cosine.",
         choices=("exact", "detached"),
     )
     centre_weight: float = setting(0.3, "Weight of the angular centre term, scale * (1 - cos); 0: none.", 0)
@@ -140,6 +171,8 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
+    """How gradients move the weights."""
+
     name: str = setting("sgd", "Optimizer.", choices=("sgd", "adam", "adamw", "sgdw", "lamb"))
     momentum: float = setting(0.9, "Momentum of sgd and sgdw.", 0, 0.9999)
     nesterov: bool = setting(False, "Nesterov's form of the momentum.")
@@ -147,26 +180,42 @@ class OptimizerConfig:
         1e-4, "Decay of kernels, prototypes, gammas and PReLU slopes (not of biases and betas).", 0, 1
     )
     clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0: any.", 0)
-    accumulation_steps: int = setting(1, "Parts that a batch is computed in, one after the other, to save memory.", 1, 4096)
-    ema: float = setting(0.0, "Decay of the moving average of the network's weights, which is exported; 0: none.", 0, 0.99999)
+    accumulation_steps: int = setting(
+        1, "Parts that a batch is computed in, one after the other, to save memory.", 1, 4096
+    )
+    ema: float = setting(
+        0.0, "Decay of the moving average of the network's weights, which is exported; 0: none.", 0, 0.99999
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
+    """The learning rate of each step."""
+
     kind: str = setting(
-        "piecewise", "Course of the learning rate after the warm-up.", choices=("piecewise", "cosine", "polynomial", "constant")
+        "piecewise",
+        "Course of the learning rate after the warm-up.",
+        choices=("piecewise", "cosine", "polynomial", "constant"),
     )
     learning_rate: float = setting(1e-3, "Learning rate after the warm-up.", 0)
     warmup_steps: int = setting(0, "Steps of linear warm-up from 0.", 0)
-    lr_steps: tuple[int, ...] = setting((40000, 60000, 80000), "piecewise: steps of a change, for batches of 512; scaled.", 1)
-    lr_factors: tuple[float, ...] = setting((0.5, 0.3, 0.1), "piecewise: learning rate from there on, as shares of learning_rate.", 0)
+    lr_steps: tuple[int, ...] = setting(
+        (40000, 60000, 80000), "piecewise: steps of a change, for batches of 512; scaled.", 1
+    )
+    lr_factors: tuple[float, ...] = setting(
+        (0.5, 0.3, 0.1), "piecewise: learning rate from there on, as shares of learning_rate.", 0
+    )
     end_learning_rate: float = setting(0.0, "cosine, polynomial: learning rate at the last step.", 0)
     power: float = setting(2.0, "polynomial: its power.", 0.01, 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    batch_size: int = setting(512, "Examples per step over all replicas; a multiple of replicas * accumulation_steps.", 1)
+    """How much is trained, and what happens how often."""
+
+    batch_size: int = setting(
+        512, "Examples per step over all replicas; a multiple of replicas * accumulation_steps.", 1
+    )
     steps: int = setting(0, "Steps to train; 0: by epochs.", 0)
     epochs: float = setting(0.0, "Passes over the photos to train; 0: by steps.", 0)
     show_info_interval: int = setting(20, "Steps between updates of the console line and scalars.", 1)
@@ -178,8 +227,11 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ValidationConfig:
+    """How a model is measured, and which one is kept."""
+
     best: str = setting(
-        "last", "Model that is exported and measured: the last, or the best on lfw or ytf while training.",
+        "last",
+        "Model that is exported and measured: the last, or the best on lfw or ytf while training.",
         choices=("last", "lfw", "ytf"),
     )
     flip: bool = setting(True, "Embed each photo and its mirror image.")
@@ -188,6 +240,8 @@ class ValidationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LfwConfig:
+    """A test set of pairs of photos."""
+
     enable: bool = setting(False, "Measure on LFW-style pairs.")
     npdata: str = setting("", "Packed pairs: margin-centre-face's lfw.np or an InsightFace .bin.")
     pairs: str = setting("", "Pairs file in LFW's format; empty: pairs.txt in prefix.")
@@ -196,8 +250,12 @@ class LfwConfig:
 
 @dataclasses.dataclass(frozen=True)
 class YtfConfig:
+    """A test set of pairs of tracks."""
+
     enable: bool = setting(False, "Measure on YTF-style pairs of tracks.")
-    pairs: str = setting("", "Pairs of frames, `flag,path,path` a line, for validation while training; empty: whole tracks.")
+    pairs: str = setting(
+        "", "Pairs of frames, `flag,path,path` a line, for validation while training; empty: whole tracks."
+    )
     prefix: str = setting("", "Folder of aligned frames, Name/number/*.jpg; or `synthetic`.")
     splits: str = setting("", "YTF's splits file.")
     ytf_error: str = setting("", "List of wrong tracks, Name/number a line; empty: none.")
@@ -223,7 +281,7 @@ class Config:
     datasets: Mapping[str, DatasetConfig] = dataclasses.field(default_factory=dict)
 
 
-SECTIONS: dict[str, type] = {f.name: f.type for f in dataclasses.fields(Config) if f.name != "datasets"}  # type: ignore[misc]
+SECTIONS: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Config) if field.name != "datasets"}
 
 
 def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -248,11 +306,11 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = ()) -
         section, key, value = (part.strip() for part in match.groups())
         values.setdefault(section, {})[key] = (value, "--set")
     sections, datasets = {}, {}
-    for section, keys in values.items():
+    for section, given in values.items():
         if section in SECTIONS:
-            sections[section] = _section(SECTIONS[section], section, keys)
+            sections[section] = _section(SECTIONS[section], section, given)
         else:
-            datasets[section] = _section(DatasetConfig, section, keys)
+            datasets[section] = _section(DatasetConfig, section, given)
     config = Config(**sections, datasets=datasets)
     _check(config, str(path or "the defaults"))
     return config
@@ -264,7 +322,10 @@ def write(config: Config, path: str | os.PathLike) -> None:
     for name, section in [(name, getattr(config, name)) for name in SECTIONS] + sorted(config.datasets.items()):
         parts.append(f"[{name}]")
         for field in dataclasses.fields(section):
-            parts += [f"# {field.metadata['comment']}", f"{field.name} = {_format(getattr(section, field.name))}".rstrip()]
+            parts += [
+                f"# {field.metadata['comment']}",
+                f"{field.name} = {_format(getattr(section, field.name))}".rstrip(),
+            ]
         parts.append("")
     Path(path).write_text("\n".join(parts), encoding="utf-8")
 
@@ -313,7 +374,9 @@ def _unknown(kind: type, section: str, key: str) -> str:
     names = [field.name for field in dataclasses.fields(kind)]
     near = difflib.get_close_matches(key, names, 1, 0.5)
     homes = [name for name, other in SECTIONS.items() if key in {field.name for field in dataclasses.fields(other)}]
-    hint = f"it belongs in [{homes[0]}]" if homes else f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+    hint = (
+        f"it belongs in [{homes[0]}]" if homes else f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+    )
     return f"unknown key; {hint}"
 
 
@@ -322,7 +385,7 @@ def _parse(field: dataclasses.Field, text: str, where: str) -> Any:
     text = _environment(text.strip(), where)
     kind = field.type
     if kind in (tuple[int, ...], tuple[float, ...], tuple[str, ...]):
-        item = kind.__args__[0]  # type: ignore[union-attr]
+        item = kind.__args__[0]
         value: Any = tuple(_scalar(item, part.strip(), where) for part in text.strip("[]()").split(",") if part.strip())
     else:
         value = _scalar(kind, text, where)
@@ -382,7 +445,9 @@ def _check(config: Config, source: str) -> None:
         raise ValueError(f"{source}: [data] image_size: expected height, width, got {config.data.image_size}")
     training, loss = config.training, config.loss
     if training.steps and training.epochs:
-        raise ValueError(f"{source}: [training] expected steps or epochs, got steps {training.steps} and epochs {training.epochs}")
+        raise ValueError(
+            f"{source}: [training] expected steps or epochs, got steps {training.steps} and epochs {training.epochs}"
+        )
     if loss.head == "none" and (loss.centre_weight or not loss.triplet_weight):
         raise ValueError(
             f"{source}: [loss] head none: expected triplet_weight > 0 and centre_weight 0, "
@@ -390,7 +455,8 @@ def _check(config: Config, source: str) -> None:
         )
     if loss.triplet_weight and config.data.images_per_identity < 2:
         raise ValueError(
-            f"{source}: [data] images_per_identity: expected 2 or more for the triplet loss, got {config.data.images_per_identity}"
+            f"{source}: [data] images_per_identity: expected 2 or more for the triplet loss, "
+            f"got {config.data.images_per_identity}"
         )
     schedule = config.schedule
     if schedule.kind == "piecewise" and (

@@ -41,7 +41,7 @@ class ServedModel:
         self.batch_size = batch_size
         self.name = name
         self.embedding_size: int = backbone.output_shape[-1]
-        # Only variables and functions are tracked: the SavedModel holds no Keras objects, and loads without our classes.
+        # Only variables and functions are tracked: a SavedModel without Keras objects loads without our classes.
         self.module = tf.Module()
         self.module.weights_in_order = list(backbone.weights)
 
@@ -75,7 +75,7 @@ def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, f
 
     Signatures: `serving_default` takes `images` uint8 [n, height, width, 3] RGB and gives `embedding` float32
     [n, embedding_size] of unit length and `norm` float32 [n]; `serving_bytes` takes `image_bytes` string [n], encoded
-    JPEG or PNG crops, and gives the same. `assets/keras_face.json` holds the facts, `assets.extra/` the warm-up requests.
+    JPEG or PNG crops, and gives the same. `assets/keras_face.json` holds the facts, `assets.extra/` warm-up requests.
     The folder appears whole or not at all.
 
     Args:
@@ -118,7 +118,9 @@ def find_version(model_path: str | os.PathLike) -> Path:
     for folder in (path, path / "export"):
         if (folder / "saved_model.pb").is_file():
             return folder
-        versions = [child for child in folder.glob("*") if child.name.isdigit() and (child / "saved_model.pb").is_file()]
+        versions = [
+            child for child in folder.glob("*") if child.name.isdigit() and (child / "saved_model.pb").is_file()
+        ]
         if versions:
             return max(versions, key=lambda version: int(version.name))
     raise ValueError(f"{path}: expected a SavedModel folder, or a folder of numbered ones, found none")
@@ -178,7 +180,7 @@ def load_weights(backbone: keras.Model, model_path: str | os.PathLike) -> str:
 
     Args:
         backbone: Model of the same architecture and sizes.
-        model_path: SavedModel folder, folder of numbered ones, run folder, or checkpoint (prefix or folder) of training.
+        model_path: SavedModel folder, folder of numbered ones, run folder, or a training's checkpoint or their folder.
 
     Returns: The file prefix that was read.
     Raises: ValueError if nothing is found there, or what is there does not fit the backbone.
@@ -191,7 +193,9 @@ def load_weights(backbone: keras.Model, model_path: str | os.PathLike) -> str:
         folders = [path / "checkpoints", path]
         prefix = next(filter(None, map(tf.train.latest_checkpoint, folders)), None) or os.fspath(path)
         if not tf.io.gfile.glob(prefix + ".index"):
-            raise ValueError(f"{path}: expected an exported model, a run's folder or a checkpoint, found none") from None
+            raise ValueError(
+                f"{path}: expected an exported model, a run's folder or a checkpoint, found none"
+            ) from None
         root = tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=backbone))
     try:
         root.read(prefix).assert_existing_objects_matched().expect_partial()
@@ -210,8 +214,8 @@ def _warm_up_requests(image_size: Sequence[int]) -> list[bytes]:
     """Returns serialised tensorflow.serving.PredictionLog messages, one request for each signature.
 
     Written by hand (every field here is length-delimited), because TF Serving's Python API is a large package for four
-    nested messages: PredictionLog.predict_log = 6, PredictLog.request = 1, PredictRequest.model_spec = 1 and .inputs = 2
-    (a map: key = 1, value = 2), ModelSpec.name = 1 and .signature_name = 3.
+    nested messages: PredictionLog.predict_log = 6, PredictLog.request = 1, PredictRequest.model_spec = 1 and
+    .inputs = 2 (a map: key = 1, value = 2), ModelSpec.name = 1 and .signature_name = 3.
     """
     crop = np.full([*image_size, 3], 127, np.uint8)
     tensors = {

@@ -55,8 +55,9 @@ class GreyPixels:
     name = "grey pixels"
     batch_size = 256
 
-    def __init__(self, image_size: tuple[int, int] = (112, 112)):
-        self.image_size = image_size
+    def __init__(self, image_size: Sequence[int] = (112, 112)):
+        height, width = image_size
+        self.image_size = (height, width)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in JPEG

@@ -22,7 +22,7 @@ class FaceModel(keras.Model):
         weights: Weight of each loss.
         weight_decay: Added to the gradient as weight_decay * variable where `optimizers.decays` holds.
         clip_norm: Largest norm of the whole gradient over all variables, before weight decay; 0: any.
-        accumulation_steps: Parts that a batch is computed in, one after the other. Batch statistics and mining see a part.
+        accumulation_steps: Parts that a batch is computed in, one after the other; statistics and mining see a part.
         average_decay: Decay of the moving average of the backbone's weights; 0: no average.
 
     Call arguments:
@@ -46,7 +46,9 @@ class FaceModel(keras.Model):
     ):
         super().__init__()
         if set(losses) != set(weights) or not losses:
-            raise ValueError(f"expected a weight for each loss, got losses {sorted(losses)} and weights {sorted(weights)}")
+            raise ValueError(
+                f"expected a weight for each loss, got losses {sorted(losses)} and weights {sorted(weights)}"
+            )
         self.backbone = backbone
         self.loss_layers = dict(losses)
         self.loss_weights = dict(weights)
@@ -89,8 +91,8 @@ class FaceModel(keras.Model):
             batch: `images` uint8 [batch, height, width, 3] and `labels` int64 [batch], this replica's share.
 
         Returns: float32 scalars, means over the global batch: `loss`, each loss by its name (not weighted),
-            `embedding_norm`, and with a classification head `accuracy` (share of known identities whose prototype is the
-            nearest, margin not counted) and `target_cosine` (mean cosine to the own prototype).
+            `embedding_norm`, and with a classification head `accuracy` (share of known identities whose prototype is
+            the nearest, margin not counted) and `target_cosine` (mean cosine to the own prototype).
         """
         context = tf.distribute.get_replica_context()
         images, labels = batch["images"], batch["labels"]
@@ -116,7 +118,9 @@ class FaceModel(keras.Model):
             self.average.update(step)
         known = tf.maximum(sums.pop("known"), 1.0)
         size = sums.pop("size")
-        return {name: value / (known if name in ("accuracy", "target_cosine") else size) for name, value in sums.items()}
+        return {
+            name: value / (known if name in ("accuracy", "target_cosine") else size) for name, value in sums.items()
+        }
 
     def _part(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns this replica's share of the gradient and of the sums that `train_step` reports."""
@@ -129,7 +133,7 @@ class FaceModel(keras.Model):
             head: HeadOutput | None = None
             for name, layer in self.loss_layers.items():
                 if isinstance(layer, PrototypeHead):
-                    head = layer.forward(embeddings, labels)
+                    head = layer.forward(embeddings, labels, training=True)
                     loss = head.loss
                 elif isinstance(layer, AngularCentre) and head is not None:
                     loss = layer.from_cosine(head.target_cosine, labels)

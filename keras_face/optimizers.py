@@ -144,7 +144,9 @@ def optimizer(
         )
         return sgdw, 0.0
     lamb = addons().optimizers.LAMB(
-        learning_rate, weight_decay=config.weight_decay, exclude_from_weight_decay=[_exactly(variable) for variable in kept]
+        learning_rate,
+        weight_decay=config.weight_decay,
+        exclude_from_weight_decay=[_exactly(variable) for variable in kept],
     )
     return lamb, 0.0
 

@@ -31,8 +31,13 @@ class ConsoleLine:
     def __init__(self, steps: int, start: int, batch_size: int, interval: int, shown: bool = True):
         live = sys.stderr.isatty()
         self._bar = tqdm.tqdm(
-            total=steps, initial=start, unit="step", dynamic_ncols=live, disable=not shown,
-            mininterval=0.5 if live else 20, maxinterval=20,
+            total=steps,
+            initial=start,
+            unit="step",
+            dynamic_ncols=live,
+            disable=not shown,
+            mininterval=0.5 if live else 20,
+            maxinterval=20,
         )
         self._interval, self._batch_size = interval, batch_size
         self._smoothed: dict[str, float] = {}
@@ -95,6 +100,7 @@ def log_to(folder: str | os.PathLike) -> logging.Handler:
     handler = logging.FileHandler(Path(folder) / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     return handler
 
 
@@ -105,3 +111,4 @@ def show_log() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow Datasets tells each file it writes

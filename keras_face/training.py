@@ -68,7 +68,9 @@ def _note_changes(config: Config, path: Path) -> None:
     for section, keys in now.items():
         for key, value in keys.items():
             if before[section].get(key) != value:
-                logger.info("changed since the last start: [%s] %s: %s -> %s", section, key, before[section].get(key), value)
+                logger.info(
+                    "changed since the last start: [%s] %s: %s -> %s", section, key, before[section].get(key), value
+                )
 
 
 class _Training:
@@ -170,8 +172,12 @@ class _Training:
         replicas = self.strategy.num_replicas_in_sync
         logger.info(
             "training %s, %d weights, on %d replica%s, %d steps of %d photos",
-            self.config.model.backbone, self.model.backbone.count_params(), replicas, "" if replicas == 1 else "s",
-            self.steps, self.config.training.batch_size,
+            self.config.model.backbone,
+            self.model.backbone.count_params(),
+            replicas,
+            "" if replicas == 1 else "s",
+            self.steps,
+            self.config.training.batch_size,
         )
 
     def _terminate(self, *_: Any) -> None:

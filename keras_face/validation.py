@@ -60,7 +60,6 @@ class Validation:
         if not rows:
             logger.info("no test set is enabled, so nothing was measured")
             return {"results": []}
-        rows.sort(key=lambda row: row.protocol)
         logger.info("%s", table(rows))
         write_results(rows, output_dir / "results.json")
         logger.info("results: %s; plots: %s", output_dir / "results.json", output_dir / "plots")

@@ -69,7 +69,7 @@ def test_lfw_prints_a_table_and_writes_what_the_model_gives(served, model_path, 
     folder, images = frames
     done = run("test_lfw", "--model_path", model_path, "--data", folder, "--output_dir", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "accuracy" in done.stdout.splitlines()[0]
+    assert "accuracy" in done.stdout.splitlines()[1]
     assert sorted(os.listdir(tmp_path / "out")) == ["lfw_histogram.png", "lfw_roc.png", "results.json"]
     [row] = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
     assert row["model"] == str(model_path / "7")
@@ -108,7 +108,7 @@ def test_ytf_takes_the_section_of_the_configuration_and_flags_before_it(served, 
     similarity = [template[i, 0] @ template[(i + shift) % 10, 1] for shift in (0, 3) for i in range(10)]
     expected = kfold_accuracy(similarity, np.repeat([True, False], 10), np.tile(np.arange(10) // 2, 2))
     np.testing.assert_allclose(raw["accuracy"]["thresholds"], expected.thresholds, atol=1e-5)
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:3]] == [str(model_path / "7")] * 2
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:6:3]] == [str(model_path / "7")] * 2
     assert (output / "ytf_corrected_roc.png").is_file()
 
 

@@ -94,7 +94,11 @@ def test_encoded_crops_of_another_size_are_fitted(exported):
 
 
 def test_a_black_network_gives_zeros_and_no_nan():
-    model = ServedModel(keras.Sequential([keras.layers.Flatten(input_shape=(4, 4, 3)), keras.layers.Dense(3, kernel_initializer="zeros")]))
+    model = ServedModel(
+        keras.Sequential(
+            [keras.layers.Flatten(input_shape=(4, 4, 3)), keras.layers.Dense(3, kernel_initializer="zeros")]
+        )
+    )
     np.testing.assert_array_equal(model(np.zeros((2, 4, 4, 3), np.uint8)), np.zeros((2, 3)))
 
 

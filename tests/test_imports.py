@@ -29,7 +29,12 @@ ALLOWED = {
         "measurement", "validation", "building",
     },
 }  # fmt: skip
-LIBRARIES_OF_ONE_MODULE = {"tensorflow": "backend", "keras": "backend", "tf_keras": "backend", "tensorflow_addons": "backend"}
+LIBRARIES_OF_ONE_MODULE = {
+    "tensorflow": "backend",
+    "keras": "backend",
+    "tf_keras": "backend",
+    "tensorflow_addons": "backend",
+}
 
 
 def modules() -> list[Path]:
@@ -86,7 +91,8 @@ def test_the_package_imports_no_entry_point_and_no_flags():
 
 def test_evaluation_runs_without_tensorflow():
     code = (
-        "import sys; sys.modules['tensorflow'] = None; import keras_face.evaluation.scores, keras_face.evaluation.protocols,"
+        "import sys; sys.modules['tensorflow'] = None;"
+        " import keras_face.evaluation.scores, keras_face.evaluation.protocols,"
         " keras_face.evaluation.pickles, keras_face.evaluation.results; print('ok')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)

@@ -124,7 +124,9 @@ def test_clipping_bounds_the_norm_of_the_whole_update():
     moves = []
     for made in (free, clipped):
         made.train_step(batch())
-        moves.append(np.concatenate([(v.numpy() - b).ravel() for v, b in zip(made.trainable_variables, before, strict=True)]))
+        moves.append(
+            np.concatenate([(v.numpy() - b).ravel() for v, b in zip(made.trainable_variables, before, strict=True)])
+        )
     assert np.linalg.norm(moves[0]) > 0.6
     assert np.linalg.norm(moves[1]) == pytest.approx(0.5, rel=1e-4)
     np.testing.assert_allclose(moves[1] / 0.5, moves[0] / np.linalg.norm(moves[0]), atol=1e-4)

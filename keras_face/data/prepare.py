@@ -58,8 +58,8 @@ def training_datasets(
         dataset = _records(name, section, output_dir)
         if images_per_identity > 1 and dataset.num_images == dataset.num_records:
             raise ValueError(
-                f"{dataset.path}: expected sets of up to {images_per_identity} photos of one person, but every record holds "
-                f"one photo; write it again with --set_size {images_per_identity}"
+                f"{dataset.path}: expected sets of up to {images_per_identity} photos of one person, but every record "
+                f"holds one photo; write it again with --set_size {images_per_identity}"
             )
         opened.append(dataset)
         weights.append(section.weight)

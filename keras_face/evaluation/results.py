@@ -78,12 +78,16 @@ def verify(
 
 
 def table(results: Iterable[VerificationResult]) -> str:
-    """Returns the results as a short table for a terminal, one a line, with notes on how they came about."""
+    """Returns the results as short tables for a terminal, one a protocol and a line a model, with notes on the how."""
     results = list(results)
-    head = ("model", "protocol", "flip", "genuine + impostor", "accuracy", *(f"TAR at FAR {far:g}" for far in FARS))
+    head = ("  model", "accuracy", *(f"TAR at FAR {far:g}" for far in FARS))
     rows = [head, *(_row(result) for result in results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    blocks: dict[str, list[str]] = {}
+    for result, line in zip(results, lines[1:], strict=True):
+        counts = f"{result.num_genuine} genuine and {result.num_impostor} impostor pairs"
+        blocks.setdefault(f"{result.protocol}: {counts}", [lines[0]]).append(line)
     notes = ["accuracy: mean ± standard deviation over the folds, threshold from the other folds"]
     notes += [f"embedding: {photos}" for photos in dict.fromkeys(result.photos for result in results)]
     notes += dict.fromkeys(
@@ -92,7 +96,7 @@ def table(results: Iterable[VerificationResult]) -> str:
         for result in results
         for dropped in result.dropped
     )
-    return "\n".join([*lines, *notes])
+    return "\n".join([*(line for title, block in blocks.items() for line in (title, *block)), *notes])
 
 
 def write_results(results: Iterable[VerificationResult], path: str | os.PathLike) -> None:
@@ -112,9 +116,7 @@ def write_results(results: Iterable[VerificationResult], path: str | os.PathLike
 
 def _row(result: VerificationResult) -> tuple[str, ...]:
     rates = (
-        f"not measurable with {rate.num_impostor} impostors" if rate.tar is None else f"{rate.tar:.4f}"
+        f"not measurable ({rate.num_impostor} impostors)" if rate.tar is None else f"{rate.tar:.4f}"
         for rate in result.tar_at_far
     )
-    accuracy = f"{result.accuracy.mean:.4f} ± {result.accuracy.std:.4f}"
-    flip, counts = "yes" if result.flip else "no", f"{result.num_genuine} + {result.num_impostor}"
-    return result.model, result.protocol, flip, counts, accuracy, *rates
+    return f"  {result.model}", f"{result.accuracy.mean:.4f} ± {result.accuracy.std:.4f}", *rates

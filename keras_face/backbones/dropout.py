@@ -1,0 +1,76 @@
+"""Dropout whose masks a resumed or distributed run draws again."""
+
+from typing import Any
+
+from keras_face.backend import keras, tf
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class StatelessDropout(keras.layers.Layer):
+    """Zeroes a share of its inputs while training; the mask is a function of seed, step and place in the batch.
+
+    The step is a variable, saved with the model, so a run that was killed goes on with the masks it would have
+    drawn. Every replica draws the mask of the global batch and takes its own rows, so N replicas drop what one
+    device would. All replicas must hold equally many examples. XLA draws other masks from the same seed.
+
+    Args:
+        rate: Share of the inputs that is dropped, [0, 1); the others are divided by 1 - rate.
+        seed: Chooses the sequence of masks.
+
+    Call arguments:
+        inputs: float [replica_batch_size, ...].
+        training: Drops, and moves the step on, only when true.
+
+    Returns: as `inputs`.
+
+    Raises: ValueError if rate is out of range.
+    """
+
+    def __init__(self, rate: float, seed: int = 0, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be the dropped share in [0, 1), got {rate}")
+        self.rate = rate
+        self.seed = seed
+
+    def build(self, input_shape: Any) -> None:
+        # Every replica counts for itself (they count alike), so a step needs no exchange between replicas.
+        self.step = self.add_weight(
+            name="step",
+            shape=(),
+            dtype=tf.int64,
+            initializer="zeros",
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
+        if training is None or self.rate == 0:
+            return tf.identity(inputs)
+        # `training` is a Python value, except while Keras traces a functional model: then it is a placeholder.
+        return tf.__internal__.smart_cond.smart_cond(training, lambda: self._drop(inputs), lambda: tf.identity(inputs))
+
+    def _drop(self, inputs: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()  # None where Keras traces under a strategy's scope
+        replicas = context.num_replicas_in_sync if context else 1
+        replica = context.replica_id_in_sync_group if context else 0
+        shape = tf.shape(inputs)
+        rows = shape[0]
+        step = self.step.read_value()
+        uniform = tf.random.stateless_uniform(
+            tf.concat([[replicas * rows], shape[1:]], axis=0),
+            seed=tf.stack([tf.constant(self.seed, tf.int64), step]),
+            alg="philox",  # the same numbers on CPUs and GPUs; not under XLA, which orders them its own way
+        )
+        if replicas > 1:
+            uniform = uniform[replica * rows : (replica + 1) * rows]
+        self.step.assign_add(1)
+        return inputs * tf.cast(uniform >= self.rate, inputs.dtype) / (1 - self.rate)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

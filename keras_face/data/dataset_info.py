@@ -1,0 +1,123 @@
+"""What is known of a dataset on disk, and the opening of one: only when it is whole."""
+
+import dataclasses
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_face.backend import tf
+
+FORMAT = 1
+COLOUR_ORDER = "rgb"
+NAME, SPLIT = "face_sets", "train"  # TensorFlow Datasets' names, part of every file's
+INDEX_DTYPE = np.dtype([("label", "<i8"), ("images", "<i4"), ("bytes", "<i4")])
+RECORD_OVERHEAD = 16  # bytes that a TFRecord file adds to each record
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset on disk; made by `open_dataset`.
+
+    Args:
+        path: Its folder.
+        shards: The paths of its files.
+        shard_lengths: The number of records in each.
+        num_records: Face sets.
+        num_images: Images of all face sets.
+        num_identities: Labels 0, 1, ... are these.
+        num_sequences: Labels -1, -2, ... are these: sequences of unknown people.
+        image_size: (height, width) of every image, pixels.
+        template: What the crops are aligned to.
+        colour_order: Of the encoded images: "rgb".
+        source: How it was made.
+        package_version: The keras_face that made it.
+    """
+
+    path: Path
+    shards: tuple[str, ...]
+    shard_lengths: tuple[int, ...]
+    num_records: int
+    num_images: int
+    num_identities: int
+    num_sequences: int
+    image_size: tuple[int, int]
+    template: str
+    colour_order: str
+    source: str
+    package_version: str
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.path.name
+
+    @functools.cached_property
+    def identities(self) -> tuple[str, ...]:
+        """The names of the identities, in the order of their labels."""
+        return tuple(json.loads((self.path / "identities.json").read_text()))
+
+    @property
+    def index(self) -> np.ndarray:
+        """INDEX_DTYPE [num_records], mapped from disk: label, images and bytes of every record."""
+        return np.load(self.path / "index.npy", mmap_mode="r")
+
+
+def parse(records: tf.Tensor) -> dict[str, Any]:
+    """Returns {"images": ragged string [n, images], "label": int64 [n], "name": string [n]} of serialized records."""
+    features = {
+        "images": tf.io.RaggedFeature(tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        "name": tf.io.FixedLenFeature([], tf.string),
+    }
+    return tf.io.parse_example(records, features)
+
+
+def open_dataset(path: str | os.PathLike) -> DatasetInfo:
+    """Returns what is known of the dataset in a folder, after checking that it is all there.
+
+    Raises: ValueError that says what is missing or disagrees: the folder, its metadata, a shard, bytes of a shard.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"expected a folder of records, but {path} is none")
+    for name in ("dataset_info.json", "metadata.json", "identities.json", "index.npy"):
+        if not (path / name).is_file():
+            raise ValueError(f"{path} is no finished dataset of face sets: it has no {name}; write it again")
+    facts = json.loads((path / "metadata.json").read_text()).get("keras_face", {})
+    if facts.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected records of format {FORMAT}, got {facts.get('format')}")
+    known = [field.name for field in dataclasses.fields(DatasetInfo)][3:]
+    if missing := [name for name in known if name not in facts]:
+        raise ValueError(f"{path}: metadata.json lacks {', '.join(missing)}; write the dataset again")
+    if facts["colour_order"] != COLOUR_ORDER:
+        raise ValueError(f"{path}: expected images in the colour order rgb, got {facts['colour_order']!r}")
+    facts["image_size"] = tuple(facts["image_size"])
+    shards, lengths = shard_files(path)
+    info = DatasetInfo(path, shards, lengths, **{name: facts[name] for name in known})
+    index = info.index
+    if not sum(lengths) == len(index) == info.num_records or int(index["images"].sum()) != info.num_images:
+        raise ValueError(
+            f"{path}: expected {info.num_records} records of {info.num_images} images in all, but the shards hold "
+            f"{sum(lengths)}, and the index {len(index)} of {int(index['images'].sum())}"
+        )
+    if len(info.identities) != info.num_identities:
+        raise ValueError(f"{path}: expected {info.num_identities} names of identities, got {len(info.identities)}")
+    stops = np.cumsum(lengths).tolist()
+    for shard, start, stop in zip(shards, [0, *stops], stops, strict=False):
+        expected = int(index["bytes"][start:stop].sum(dtype=np.int64)) + RECORD_OVERHEAD * (stop - start)
+        size = os.path.getsize(shard) if os.path.isfile(shard) else None
+        if size != expected:
+            raise ValueError(f"{shard}: expected {expected} bytes, got {'no file' if size is None else size}")
+    return info
+
+
+def shard_files(path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Returns the paths of the shards and their numbers of records, from TensorFlow Datasets' own description."""
+    splits = {split["name"]: split for split in json.loads((path / "dataset_info.json").read_text())["splits"]}
+    lengths = tuple(int(length) for length in splits[SPLIT]["shardLengths"])
+    names = (f"{NAME}-{SPLIT}.tfrecord-{shard:05d}-of-{len(lengths):05d}" for shard in range(len(lengths)))
+    return tuple(os.fspath(path / name) for name in names), lengths

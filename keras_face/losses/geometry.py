@@ -1,0 +1,69 @@
+"""Unit vectors, sines, angles and distances with finite values and gradients where the textbook formulas have none."""
+
+import math
+
+from keras_face.backend import tf
+
+# The sine at the largest float32 below 1. No cosine strictly inside (-1, 1) has a smaller one, so derivatives
+# that divide by the sine are exact there, and at -1, 1 and beyond they are those of the nearest inner cosine.
+SMALLEST_SINE = math.sqrt(1.0 - (1.0 - 2.0**-24) ** 2)  # 3.45e-4
+
+# A vector whose largest component is below this has no direction.
+SMALLEST_COMPONENT = 1e-12
+
+
+def unit(vectors: tf.Tensor) -> tf.Tensor:
+    """Returns float32 vectors of unit length along the last axis.
+
+    Huge components do not overflow. A vector shorter than about 1e-12 has no direction: it is returned as it is,
+    with the gradient of the identity, so that a zero embedding is neither NaN nor thrown far away by one step.
+
+    Args:
+        vectors: Any floating type, [..., size].
+    """
+    vectors = tf.cast(vectors, tf.float32)
+    # The result does not depend on this factor, so stopping its gradient changes nothing.
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(vectors), axis=-1, keepdims=True))
+    has_direction = largest > SMALLEST_COMPONENT
+    vectors = vectors / tf.where(has_direction, largest, 1.0)
+    squared = tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True)
+    return vectors * tf.math.rsqrt(tf.where(has_direction, squared, 1.0))
+
+
+@tf.custom_gradient
+def sine(cosine: tf.Tensor) -> tuple:
+    """Returns the sine, float32 in [0, 1], of the angle in [0, pi] with this cosine.
+
+    The derivative -cosine / sine has no limit at -1 and 1. It is exact for every float32 inside (-1, 1) and clamped
+    to that of the nearest such float (magnitude 2896) at -1, 1 and beyond. tf.sqrt's own gradient is infinite there,
+    and NaN under XLA even behind tf.where.
+
+    Args:
+        cosine: float32, any shape; rounding may take it beyond [-1, 1].
+    """
+    value = tf.sqrt(tf.maximum((1.0 - cosine) * (1.0 + cosine), 0.0))
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return -upstream * cosine / tf.maximum(value, SMALLEST_SINE)
+
+    return value, gradient
+
+
+def angle(cosine: tf.Tensor) -> tf.Tensor:
+    """Returns the angle, float32 in [0, pi] radians, with this cosine.
+
+    As precise as the cosine allows, unlike acos under XLA; the derivative is clamped as that of `sine`.
+
+    Args:
+        cosine: float32, any shape; rounding may take it beyond [-1, 1].
+    """
+    return tf.atan2(sine(cosine), cosine)
+
+
+def distance(first: tf.Tensor, second: tf.Tensor, squared: bool = False) -> tf.Tensor:
+    """Returns the Euclidean distance along the last axis, or its square; gradient 0 where the points are one."""
+    summed = tf.reduce_sum(tf.math.squared_difference(first, second), axis=-1)
+    if squared:
+        return summed
+    apart = summed > 0.0
+    return tf.where(apart, tf.sqrt(tf.where(apart, summed, 1.0)), 0.0)

@@ -1,0 +1,36 @@
+"""The global batch, seen from one replica."""
+
+from keras_face.backend import tf
+
+
+def gather_batch(embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the embeddings and labels of all replicas, and where this replica's own ones start.
+
+    Differentiable: what the losses of every replica say about an embedding reaches the replica that computed it.
+    All replicas must call it. Outside a strategy, and with one replica, the batch is returned as it is.
+
+    Args:
+        embeddings: [replica batch, size]; the replica batches may differ in size.
+        labels: integer [replica batch].
+
+    Returns: [global batch, size], [global batch], and an int32 index, the row of this replica's first example.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return embeddings, labels, tf.constant(0)
+    sizes = context.all_gather(tf.shape(labels)[:1], axis=0)
+    start = tf.reduce_sum(tf.where(tf.range(tf.size(sizes)) < context.replica_id_in_sync_group, sizes, 0))
+    gathered = _with_dense_gradient(context.all_gather(embeddings, axis=0))
+    return gathered, context.all_gather(labels, axis=0), start
+
+
+@tf.custom_gradient
+def _with_dense_gradient(values: tf.Tensor) -> tuple:
+    """Returns the values; the gradient of all_gather cannot take the IndexedSlices that tf.gather sends back."""
+
+    def gradient(upstream: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+        if isinstance(upstream, tf.IndexedSlices):
+            return tf.math.unsorted_segment_sum(upstream.values, upstream.indices, tf.shape(values)[0])
+        return upstream
+
+    return tf.identity(values), gradient
