@@ -30,6 +30,6 @@ setup(
     ],
     package_data={"keras_face": ["quick_start.ini"]},
     extras_require={
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "scikit-learn>=1.3", "ruff", "mypy"],
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "scikit-learn>=1.3", "tensorflow-serving-api", "ruff", "mypy"],
     },
 )

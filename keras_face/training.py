@@ -98,10 +98,9 @@ class _Training:
         self._terminated = False
 
     def run(self) -> dict[str, Any]:
-        self._start()
-        before = signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, self._terminate)
+        before = signal.signal(signal.SIGTERM, self._terminate)
         try:
+            self._start()
             rate = self._loop()
         finally:
             signal.signal(signal.SIGTERM, before)

@@ -6,7 +6,7 @@ import pytest
 
 from keras_face import backbones
 from keras_face.backbones.dropout import StatelessDropout
-from keras_face.backbones.layers import PairedConv2D, PReLU
+from keras_face.backbones.layers import BatchNormalization, PairedConv2D, PReLU
 from keras_face.backbones.registry import _BACKBONES
 from keras_face.backend import keras, tf
 
@@ -47,6 +47,11 @@ PUBLISHED_MARGIN_CENTRE = {  # (name, image width): (trained, not trained)
 def small(name="iresnet18", input_shape=(32, 32, 3), **settings):
     keras.utils.set_random_seed(3)
     return backbones.build(name, input_shape, **{"embedding_size": 24, "width": 0.125, **settings})
+
+
+@pytest.fixture(scope="module")
+def iresnet():
+    return small("iresnet18")
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +171,8 @@ def test_width_multiplies_every_channel_count_in_steps_of_eight():
     assert [model.get_layer(f"stage{stage}_unit2_conv1").filters for stage in (1, 2, 3, 4)] == [8, 8, 16, 40]
 
 
-def test_same_seed_gives_the_same_weights_and_layers_differ():
-    first, second = small(), small()
+def test_same_seed_gives_the_same_weights_and_layers_differ(iresnet):
+    first, second = iresnet, small()
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     kernels = [first.get_layer(f"stage1_unit2_conv{index}").kernel.numpy() for index in (1, 2)]
@@ -214,9 +219,8 @@ def convolution_as_torch(x, kernel, stride):
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])
-def test_strided_convolution_pads_as_pytorch(size):
-    model = small()
-    pad, convolution = (model.get_layer(f"stage2_unit1_conv2{part}") for part in ("_pad", ""))
+def test_strided_convolution_pads_as_pytorch(iresnet, size):
+    pad, convolution = (iresnet.get_layer(f"stage2_unit1_conv2{part}") for part in ("_pad", ""))
     x = np.random.default_rng(1).normal(size=(1, *size, 16)).astype(np.float32)
     expected = convolution_as_torch(x[0], convolution.kernel.numpy(), 2)
     np.testing.assert_allclose(convolution(pad(x))[0], expected, atol=1e-5)
@@ -256,9 +260,9 @@ def test_squeeze_and_excitation_scales_channels_by_a_gate_of_their_means():
     inside = [model.get_layer(f"stage2_unit2_{part}").output for part in ("norm3", "se_scale")]
     x, scaled = (out.numpy() for out in keras.Model(model.input, inside)(photos()))
     reduce, slopes, expand = (model.get_layer(f"stage2_unit2_se_{part}") for part in ("reduce", "activation", "expand"))
-    hidden = x.mean(axis=(1, 2)) @ reduce.kernel.numpy() + reduce.bias.numpy()
+    hidden = x.mean(axis=(1, 2)) @ reduce.kernel.numpy()[0, 0] + reduce.bias.numpy()
     hidden = np.where(hidden > 0, hidden, slopes.alpha.numpy().ravel() * hidden)
-    gate = 1 / (1 + np.exp(-(hidden @ expand.kernel.numpy() + expand.bias.numpy())))
+    gate = 1 / (1 + np.exp(-(hidden @ expand.kernel.numpy()[0, 0] + expand.bias.numpy())))
     np.testing.assert_allclose(scaled, x * gate[:, None, None], rtol=1e-4, atol=1e-5)
 
 
@@ -340,9 +344,8 @@ def test_every_precision_computes_fused_and_gives_float32(name, policy, closenes
 
 def test_xla_gives_the_same_embeddings():
     model = small()
-    for training in (False, True):
-        run = tf.function(lambda images, training=training: model(images, training=training), jit_compile=True)
-        np.testing.assert_allclose(run(photos()), model(photos(), training=training), rtol=1e-3, atol=1e-3)
+    run = tf.function(lambda images: model(images, training=True), jit_compile=True)
+    np.testing.assert_allclose(run(photos()), model(photos(), training=True), rtol=1e-3, atol=1e-3)
 
 
 def test_layers_are_made_again_from_their_configuration(lresnet):
@@ -455,9 +458,10 @@ def test_two_replicas_drop_what_one_device_does(two_replicas, tmp_path):
     expected = [alone(ones, training=True).numpy() for _ in range(3)]
     with two_replicas.scope():
         layer = StatelessDropout(0.5)
-        layer.build(ones.shape)
+        inputs = keras.Input((200,))
+        model = keras.Model(inputs, layer(inputs))
     for mask in expected[:2]:
-        np.testing.assert_array_equal(run_replicas(two_replicas, lambda x: layer(x, training=True), ones), mask)
+        np.testing.assert_array_equal(run_replicas(two_replicas, lambda x: model(x, training=True), ones), mask)
     # What two replicas save, one device goes on with.
     saved = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "checkpoint"))
     again = StatelessDropout(0.5)
@@ -469,27 +473,51 @@ def test_two_replicas_drop_what_one_device_does(two_replicas, tmp_path):
         start = StatelessDropout(0.5)
         start.build(ones.shape)
         tf.train.Checkpoint(layer=layer).restore(tf.train.Checkpoint(layer=start).save(str(tmp_path / "start")))
-    np.testing.assert_array_equal(run_replicas(two_replicas, lambda x: layer(x, training=True), ones), expected[0])
+    np.testing.assert_array_equal(run_replicas(two_replicas, lambda x: model(x, training=True), ones), expected[0])
 
 
-def test_two_synchronized_replicas_compute_what_one_device_does(two_replicas):
-    images = photos(batch=8, size=16)
-    alone = small(input_shape=(16, 16, 3), dropout=0.4, synchronized=True)
-    expected = alone(images, training=True)
-    with two_replicas.scope():
-        model = small(input_shape=(16, 16, 3), dropout=0.4, synchronized=True)
-    found = run_replicas(two_replicas, lambda x: model(x, training=True), images)
-    np.testing.assert_allclose(found, expected, atol=2e-4)
-    for one, other in zip(alone.non_trainable_variables, model.non_trainable_variables, strict=True):
-        np.testing.assert_allclose(other.numpy(), one.numpy(), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize(("scale", "shape"), [(True, (2, 3, 5)), (False, (1, 1, 5))])
+def test_synchronized_replicas_normalise_as_one_device_does(two_replicas, scale, shape):
+    generator = np.random.default_rng(0)
+    batch, weights = generator.normal(3, 1, (2, 8, *shape)).astype(np.float32)
+    made = []
+    for strategy in (tf.distribute.OneDeviceStrategy("CPU:0"), two_replicas):
+        with strategy.scope():
+            layer = BatchNormalization(synchronized=strategy is two_replicas, momentum=0.9, epsilon=1e-5, scale=scale)
+            inputs = keras.Input(shape)
+            model = keras.Model(inputs, layer(inputs))
+
+        def results(both, model=model):
+            values, weights = both[:, 0], both[:, 1]
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                out = model(values, training=True)
+                loss = tf.reduce_sum(out * weights)
+            return tf.stack([out, tape.gradient(loss, values)], axis=1)
+
+        rows = run_replicas(strategy, results, np.stack([batch, weights], axis=1))
+        made.append((rows, layer.moving_mean.numpy(), layer.moving_variance.numpy()))
+        layer.trainable = False
+        frozen = run_replicas(strategy, lambda x, model=model: model(x, training=True), batch)
+        np.testing.assert_allclose(frozen, model(batch), atol=1e-5)
+    for alone, together in zip(*made, strict=True):
+        np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_dropout_of_the_network_is_its_own_or_the_chosen(lresnet, se_iresnet):
+@pytest.mark.parametrize("name", ["lresnet32e_ir", "mobilefacenet"])
+def test_every_normalisation_is_synchronized_on_request(name):
+    model = small(name, synchronized=True)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert all(layer.get_config()["synchronized"] for layer in norms)
+
+
+def test_dropout_of_the_network_is_its_own_or_the_chosen(iresnet, lresnet, se_iresnet):
     assert lresnet.get_layer("dropout").rate == 0.6
     chosen = se_iresnet.get_layer("dropout")
     assert (chosen.rate, chosen.seed) == (0.4, 5)
-    for name, dropout in (("lresnet32e_ir", 0.0), ("iresnet18", None), ("mobilefacenet", None)):
-        assert not any(isinstance(layer, StatelessDropout) for layer in small(name, dropout=dropout).layers)
+    for model in (small("lresnet32e_ir", dropout=0.0), iresnet):
+        assert not any(isinstance(layer, StatelessDropout) for layer in model.layers)
 
 
 def test_unknown_name_is_answered_with_the_known_ones():

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from keras_face.backbones.layers import BatchNormalization, PairedConv2D, PReLU
+from keras_face.backbones.layers import BatchNormalization, PairedConv2D, PReLU, embed
 from keras_face.backbones.settings import Settings
 from keras_face.backend import keras, tf
 
@@ -84,11 +84,9 @@ def mobilefacenet(name: str, settings: Settings) -> keras.Model:
     kernel = _kernel(area[0] * area[1] * filters)
     x = keras.layers.DepthwiseConv2D(area, use_bias=False, depthwise_initializer=kernel, name="global_depthwise")(x)
     x = settings.drop(parts.normalise(x, "global"), 0.0)
-    # In float32 whatever the policy: the embedding takes its precision from this product.
     size = settings.embedding_size
-    x = keras.layers.Dense(
+    dense = keras.layers.Dense(
         size, use_bias=False, kernel_initializer=_kernel(size), dtype="float32", name="embedding_dense"
-    )(x)
-    x = _normalisation(synchronized=settings.synchronized, dtype="float32", name="embedding_norm")(x)
-    embedding = keras.layers.Flatten(dtype="float32", name="embedding")(x)
-    return keras.Model(images, embedding, name=name)
+    )
+    norm = _normalisation(synchronized=settings.synchronized, dtype="float32", name="embedding_norm")
+    return keras.Model(images, embed(x, dense, norm), name=name)

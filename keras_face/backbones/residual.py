@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from keras_face.backbones.layers import BatchNormalization, FrozenGammaBatchNormalization, PReLU
+from keras_face.backbones.layers import BatchNormalization, FrozenGammaBatchNormalization, PReLU, embed
 from keras_face.backbones.settings import Settings
 from keras_face.backend import keras, tf
 
@@ -114,9 +114,13 @@ class _Parts:
         channels = x.shape[-1]
         kernel = self.family.kernel
         scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-        scale = keras.layers.Dense(max(1, channels // 16), kernel_initializer=kernel(), name=f"{name}_reduce")(scale)
+        scale = keras.layers.Conv2D(max(1, channels // 16), 1, kernel_initializer=kernel(), name=f"{name}_reduce")(
+            scale
+        )
         scale = self.family.squeeze_activation(f"{name}_activation")(scale)
-        scale = keras.layers.Dense(channels, "sigmoid", kernel_initializer=kernel(), name=f"{name}_expand")(scale)
+        scale = keras.layers.Conv2D(
+            channels, 1, activation="sigmoid", kernel_initializer=kernel(), name=f"{name}_expand"
+        )(scale)
         return keras.layers.Multiply(name=f"{name}_scale")([x, scale])
 
     def shortcut(self, x: tf.Tensor, filters: int, strides: int, name: str) -> tf.Tensor:
@@ -165,20 +169,15 @@ def residual_network(
             x = parts.unit(x, settings.channels(filters), strides, f"stage{stage}_unit{unit}")
     x = parts.normalise(x, "final_norm")
     x = settings.drop(x, family.dropout)
-    # A map of one pixel, so that the last normalisation runs fused like the others (and with the same estimate of the
-    # variance). In float32 whatever the policy, as InsightFace has it: the embedding takes its precision from this
-    # product, and is a 200th of the work of even iresnet18.
-    x = keras.layers.Reshape((1, 1, -1), name="flatten")(x)
-    x = keras.layers.Dense(
+    dense = keras.layers.Dense(
         settings.embedding_size, kernel_initializer=family.dense_kernel(), dtype="float32", name="embedding_dense"
-    )(x)
-    x = family.last_norm(
+    )
+    norm = family.last_norm(
         momentum=0.9,
         epsilon=family.epsilon,
         gamma_initializer=family.gamma(),
         synchronized=settings.synchronized,
         dtype="float32",
         name="embedding_norm",
-    )(x)
-    embedding = keras.layers.Flatten(dtype="float32", name="embedding")(x)
-    return keras.Model(images, embedding, name=name)
+    )
+    return keras.Model(images, embed(x, dense, norm), name=name)

@@ -7,12 +7,17 @@ from keras_face.backend import tf
 
 _ERASED_AREA = (0.02, 0.33)  # share of the image; shapes from 1:3 to 3:1
 _ERASED_SHAPE = math.log(3.0)
+# What a uniform number is drawn for, in an order that never changes: so no option moves what another draws.
+_DRAWS = (
+    "flip", "across", "down", "zoom", "turn", "brightness", "contrast", "saturation", "grey", "erase", "area", "shape",
+    "top", "left",
+)  # fmt: skip
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, the luminance of JPEG
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training image; each option draws its own numbers, so that none moves the others'.
+    """What is done to a training image.
 
     Args:
         flip: Probability of a horizontal mirror, [0, 1].
@@ -53,35 +58,33 @@ class Augmentation:
                 raise ValueError(f"{name} must be in [0, {limit:.4g}{')' if below else ']'}, got {value}")
 
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        # One uniform number in [0, 1) for every decision, in an order that never changes.
-        draws = tf.unstack(tf.random.stateless_uniform([14], seed))
-        flip, across, down, zoom, turn, brightness, contrast, saturation, grey, erase = draws[:10]
+        draws = tf.random.stateless_uniform([len(_DRAWS)], seed)
+
+        def draw(purpose: str) -> tf.Tensor:
+            """Returns a number in [0, 1)."""
+            return draws[_DRAWS.index(purpose)]
+
+        def within(limit: float, purpose: str) -> tf.Tensor:
+            """Returns a number in [-limit, limit)."""
+            return (2.0 * draw(purpose) - 1.0) * limit
+
         if self.flip:
-            image = tf.cond(flip < self.flip, lambda: tf.reverse(image, [1]), lambda: image)
+            image = tf.cond(draw("flip") < self.flip, lambda: tf.reverse(image, [1]), lambda: image)
         if self.shift or self.scale or self.rotation:
-            image = _moved(
-                image,
-                _spread(across, self.shift),
-                _spread(down, self.shift),
-                1.0 + _spread(zoom, self.scale),
-                _spread(turn, self.rotation),
-            )
+            across, down = within(self.shift, "across"), within(self.shift, "down")
+            image = _moved(image, across, down, 1.0 + within(self.scale, "zoom"), within(self.rotation, "turn"))
         if self.brightness or self.contrast or self.saturation or self.grey:
             pixels = tf.cast(image, tf.float32)
             luminance = tf.tensordot(pixels, tf.constant(_GREY), 1)[..., tf.newaxis]
-            colour = 1.0 + _spread(saturation, self.saturation)
-            pixels = luminance + (pixels - luminance) * tf.where(grey < self.grey, 0.0, colour)
+            colour = tf.where(draw("grey") < self.grey, 0.0, 1.0 + within(self.saturation, "saturation"))
+            pixels = luminance + (pixels - luminance) * colour
             mean = tf.reduce_mean(luminance)
-            pixels = mean + (pixels - mean) * (1.0 + _spread(contrast, self.contrast))
-            image = _to_uint8(pixels + 255.0 * _spread(brightness, self.brightness))
+            pixels = mean + (pixels - mean) * (1.0 + within(self.contrast, "contrast"))
+            image = _to_uint8(pixels + 255.0 * within(self.brightness, "brightness"))
         if self.erase:
-            image = tf.cond(erase < self.erase, lambda: _erased(image, draws[10:], seed), lambda: image)
+            place = [draw(purpose) for purpose in ("area", "shape", "top", "left")]
+            image = tf.cond(draw("erase") < self.erase, lambda: _erased(image, *place, seed), lambda: image)
         return image
-
-
-def _spread(draw: tf.Tensor, limit: float) -> tf.Tensor:
-    """Returns a number in [-limit, limit) from one in [0, 1)."""
-    return (2.0 * draw - 1.0) * limit
 
 
 def _to_uint8(pixels: tf.Tensor) -> tf.Tensor:
@@ -111,14 +114,16 @@ def _moved(image: tf.Tensor, across: tf.Tensor, down: tf.Tensor, zoom: tf.Tensor
     return tf.ensure_shape(_to_uint8(pixels[0]), image.shape)
 
 
-def _erased(image: tf.Tensor, draws: list[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-    """Returns the image with noise in a rectangle whose area, shape and place come from four draws in [0, 1)."""
+def _erased(
+    image: tf.Tensor, area: tf.Tensor, shape: tf.Tensor, top: tf.Tensor, left: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Returns the image with noise in a rectangle whose area, shape and place come from numbers in [0, 1)."""
     height, width = image.shape[:2]
     low, high = _ERASED_AREA
-    area = (low + (high - low) * draws[0]) * height * width
-    shape = tf.exp(_spread(draws[1], _ERASED_SHAPE))  # height over width
-    sides = tf.minimum(tf.round(tf.sqrt(tf.stack([area * shape, area / shape]))), [height, width])
-    corner = tf.floor(tf.stack(draws[2:]) * (tf.constant([height, width], tf.float32) - sides + 1.0))
+    pixels = (low + (high - low) * area) * height * width
+    ratio = tf.exp((2.0 * shape - 1.0) * _ERASED_SHAPE)  # height over width
+    sides = tf.minimum(tf.round(tf.sqrt(tf.stack([pixels * ratio, pixels / ratio]))), [height, width])
+    corner = tf.floor(tf.stack([top, left]) * (tf.constant([height, width], tf.float32) - sides + 1.0))
     rows, columns = (
         tf.logical_and(place >= corner[axis], place < corner[axis] + sides[axis])
         for axis, place in enumerate((tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32)))

@@ -92,7 +92,8 @@ class Epochs:
             # The next block is read while this one is used.
             return blocks.prefetch(1).unbatch().skip((skip - begin) * (self.images_per_set or 1))
 
-        return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
+        # What waits here is used while the first block of the next epoch is read.
+        return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch).prefetch(1 + self.shuffle_buffer // 4)
 
     def _shuffled(
         self,
@@ -146,9 +147,9 @@ class Epochs:
         """Fails, when the graph runs, at labels that the dataset does not have."""
         low, high = -self.dataset.num_sequences, self.dataset.num_identities
         outside = tf.logical_or(labels < low, labels >= high)
-        tf.debugging.Assert(
-            tf.logical_not(tf.reduce_any(outside)),
-            [
+        tf.raw_ops.Assert(
+            condition=tf.logical_not(tf.reduce_any(outside)),
+            data=[
                 f"{self.dataset.path}: labels must be in [{low}, {high}), got",
                 tf.boolean_mask(labels, outside),
                 "in the records",

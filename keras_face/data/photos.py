@@ -126,14 +126,16 @@ def write(found: People, output_dir: str | os.PathLike, set_size: int, source: s
             csv.writer(file).writerows([("name", "reason"), *found.skipped])
 
     num_sets = sum(-(-len(photos) // set_size) for photos in found.photos.values())
-    records.write(
-        output_dir,
-        tqdm(_face_sets(found.photos, set_size), "writing", num_sets, unit=" records", disable=not progress),
-        identities=list(found.photos),
-        image_size=found.image_size,
-        source=source,
-        finish=write_skipped,
-    )
+    face_sets = _face_sets(found.photos, set_size)
+    with tqdm(face_sets, "writing", num_sets, unit=" records", disable=not progress) as shown:
+        records.write(
+            output_dir,
+            shown,
+            identities=list(found.photos),
+            image_size=found.image_size,
+            source=source,
+            finish=write_skipped,
+        )
     return Summary(len(found.photos), sum(map(len, found.photos.values())), found.skipped)
 
 

@@ -122,8 +122,8 @@ def write(
         config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
         try:
             builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
-        except tf.errors.OpError as error:  # what TensorFlow makes of a full disk
-            raise OSError(f"cannot write {output_dir}: {error.message}") from error
+        except (tf.errors.OpError, RuntimeError) as error:  # what becomes of a full disk there
+            raise OSError(f"cannot write {output_dir}: {error}") from error
         folder = Path(builder.data_path)
         index = _scan(shard_files(folder)[0])
         facts = {
