@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,9 @@ class Validation:
         for number, embedder in enumerate(embedders):
             plots = output_dir / "plots" if number == 0 else None
             if self._lfw.enable:
-                rows.append(self._measure_lfw(embedder, plots, progress=True))
+                rows.append(self._measure_lfw(embedder, plots, progress=sys.stderr.isatty()))
             if self._ytf.enable:
-                rows.extend(self._measure_ytf(embedder, plots, progress=True))
+                rows.extend(self._measure_ytf(embedder, plots, progress=sys.stderr.isatty()))
         if not rows:
             logger.info("no test set is enabled, so nothing was measured")
             return {"results": []}

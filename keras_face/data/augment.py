@@ -83,7 +83,7 @@ class Augmentation:
             image = _to_uint8(pixels + 255.0 * within(self.brightness, "brightness"))
         if self.erase:
             place = [draw(purpose) for purpose in ("area", "shape", "top", "left")]
-            image = tf.cond(draw("erase") < self.erase, lambda: _erased(image, *place, seed), lambda: image)
+            image = tf.cond(draw("erase") < self.erase, lambda: _erased(image, place, seed), lambda: image)
         return image
 
 
@@ -114,10 +114,9 @@ def _moved(image: tf.Tensor, across: tf.Tensor, down: tf.Tensor, zoom: tf.Tensor
     return tf.ensure_shape(_to_uint8(pixels[0]), image.shape)
 
 
-def _erased(
-    image: tf.Tensor, area: tf.Tensor, shape: tf.Tensor, top: tf.Tensor, left: tf.Tensor, seed: tf.Tensor
-) -> tf.Tensor:
-    """Returns the image with noise in a rectangle whose area, shape and place come from numbers in [0, 1)."""
+def _erased(image: tf.Tensor, place: list[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+    """Returns the image with noise in a rectangle whose area, shape, top and left come from numbers in [0, 1)."""
+    area, shape, top, left = place
     height, width = image.shape[:2]
     low, high = _ERASED_AREA
     pixels = (low + (high - low) * area) * height * width

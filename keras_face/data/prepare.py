@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -78,10 +79,13 @@ def _records(name: str, section: DatasetConfig, output_dir: Path) -> DatasetInfo
                 people_file=section.people or None,
                 min_photos=section.min_photos,
                 set_size=section.set_size,
+                progress=sys.stderr.isatty(),
             )
         elif section.train_list:
             logger.info("writing the photos of %s as records into %s", section.train_list, records)
-            summary = folders.write_list(section.train_list, section.prefix, records, set_size=section.set_size)
+            summary = folders.write_list(
+                section.train_list, section.prefix, records, set_size=section.set_size, progress=sys.stderr.isatty()
+            )
         else:
             raise ValueError(f"[{name}] expected records, photos or train_list that exist; {records} does not")
         logger.info("%s", summary)
