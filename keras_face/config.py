@@ -79,7 +79,9 @@ class DataConfig:
     images_per_identity: int = setting(
         0, "0: every photo is an example; K: batches of batch_size / K face sets with K photos each.", 0, 1024
     )
-    shuffle_buffer: int = setting(8192, "Undecoded records that the shuffle holds in memory.", 1)
+    shuffle_buffer: int = setting(
+        8192, "Photos that are shuffled together; up to three times as many are held, encoded, for each dataset.", 1
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -160,12 +160,12 @@ class FaceModel(keras.Model):
 
     def _parts(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns what `_part` returns, summed over the parts of the batch, with the memory of one."""
-        parts = self.accumulation_steps
-        images = tf.reshape(images, [parts, -1, *images.shape[1:]])
-        labels = tf.reshape(labels, [parts, -1])
-        gradients, sums = self._part(images[0], labels[0])
-        for part in tf.range(1, parts):
-            more_gradients, more_sums = self._part(images[part], labels[part])
+        shares = [tf.split(whole, self.accumulation_steps) for whole in (images, labels)]
+        gradients, sums = self._part(shares[0][0], shares[1][0])
+        # Not a tf.while_loop, in which replicas cannot reduce the statistics of batch normalisation.
+        for part_images, part_labels in zip(shares[0][1:], shares[1][1:], strict=True):
+            with tf.control_dependencies(gradients):  # one after the other, so that memory holds one
+                more_gradients, more_sums = self._part(part_images, part_labels)
             gradients = [one + more for one, more in zip(gradients, more_gradients, strict=True)]
             sums = {name: sums[name] + more_sums[name] for name in sums}
         return gradients, sums
