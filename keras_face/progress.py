@@ -111,4 +111,5 @@ def show_log() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow Datasets tells each file it writes
+    for library in (None, "absl", "tensorflow"):  # they tell of each file they write
+        logging.getLogger(library).setLevel(logging.WARNING)
