@@ -47,11 +47,12 @@ def addons() -> types.ModuleType:
     Raises:
         ImportError: tensorflow-addons is not installed (on Python 3.12+ it cannot be).
     """
-    if "keras.src.engine" not in sys.modules:
-        # Addons 0.23 looks for Keras 2 under the names that Keras 3 has taken since.
-        package = keras.Model.__module__.split(".")[0]  # tf_keras, or keras before TensorFlow 2.16
-        for name in ("engine", "engine.keras_tensor"):
-            sys.modules.setdefault(f"keras.src.{name}", importlib.import_module(f"{package}.src.{name}"))
+    # Addons 0.23 looks for Keras 2 under the name of the `keras` package, which is Keras 3, or another copy of Keras 2.
+    package = keras.Model.__module__.split(".")[0]
+    inner = ("", ".src", ".src.engine", ".src.engine.keras_tensor")
+    names = {f"keras{name}": importlib.import_module(f"{package}{name}") for name in inner}
+    before = {name: sys.modules.get(name) for name in names}
+    sys.modules.update(names)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its end-of-life and version notices
@@ -61,3 +62,9 @@ def addons() -> types.ModuleType:
             "this setting needs tensorflow-addons, which exists for Python 3.10 and 3.11 only; this is Python "
             f"{sys.version_info.major}.{sys.version_info.minor}: choose another setting or install tensorflow-addons"
         ) from error
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
