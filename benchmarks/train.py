@@ -54,7 +54,8 @@ def settings(network: str, precision: str, folder: str) -> config.Config:
         config.QUICK_START,
         [
             f"run.output_dir={folder}/{network}-{precision}", f"run.precision={precision}", f"model.backbone={network}",
-            "model.width=1", "model.embedding_size=512", "data.train=people",
+            "model.width=1", "model.embedding_size=512", "data.image_size=112,112",
+            "data.train=people",
             f"people.records={folder}/records/synthetic",
             "augmentation.shift=0", f"training.batch_size={BATCH}", f"training.steps={STEPS.value + 1}",
             "training.validate_interval=0", "training.summary_interval=1000000", "training.ckpt_interval=1000000",
