@@ -203,7 +203,6 @@ class _Training:
                 numbers = {name: float(value) for name, value in one_step(batch).items()}
                 self._check_finite(step, numbers)
                 self.step.assign(step)
-                begun = begun or time.perf_counter()  # the first step builds the graph
                 line.update(step, numbers)
                 self._summarise(step, numbers, batch)
                 if training.validate_interval and step % training.validate_interval == 0 and step < self.steps:
@@ -213,6 +212,7 @@ class _Training:
                 if self._terminated:
                     logger.info("terminated at step %d, saved", step)
                     raise SystemExit(TERMINATED)
+                begun = begun or time.perf_counter()  # the first step builds the graphs, those of the summaries too
         finally:
             line.close()
         counted = self.steps - start - 1
