@@ -1,8 +1,10 @@
 """Builds the parts of a training from its configuration: strategy, network, losses, model."""
 
 import contextlib
+import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from keras_face import backbones, losses, optimizers
 from keras_face.backend import keras, tf
@@ -73,28 +75,78 @@ def build_backbone(config: ModelConfig, image_size: tuple[int, ...], seed: int =
 
 
 def build_losses(
-    config: LossConfig, num_identities: int, num_sequences: int
+    config: LossConfig,
+    settings: Mapping[str, Mapping[str, Any]],
+    num_identities: int,
+    num_sequences: int,
+    accumulation_steps: int = 1,
 ) -> tuple[dict[str, keras.layers.Layer], dict[str, float]]:
-    """Returns the configured losses by the names they are reported under, and their weights."""
+    """Returns the configured losses by the names they are reported under, and their weights.
+
+    Args:
+        config: The section [loss].
+        settings: The sections [loss NAME]: settings of the head, of the angular centre term, of the batch-hard triplet
+            loss where they are in use, else of a further loss.
+        num_identities: Identities of the training data.
+        num_sequences: Their sequences of unknown people.
+        accumulation_steps: Training calls that make one optimizer step.
+
+    Raises:
+        ValueError: A name, a setting or a value is not known to the losses; the message names section and key.
+    """
     layers: dict[str, keras.layers.Layer] = {}
     weights: dict[str, float] = {}
+    given = {
+        "num_identities": num_identities,
+        "num_sequences": num_sequences,
+        "accumulation_steps": accumulation_steps,
+        "seed": 0,
+    }
+    remaining = {name: dict(values) for name, values in settings.items()}
+
+    def add(reported: str, name: str, weight: float, values: Mapping[str, Any], where: str) -> None:
+        try:
+            known = losses.settings(name)
+            for key, value in values.items():
+                _check_type(key, value, known.get(key))
+            head = {"head": layers[config.head]} if config.head in layers else {}
+            facts = {key: value for key, value in (given | head).items() if key in known}
+            layers[reported] = losses.get(name, **(facts | dict(values)))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        weights[reported] = weight
+
     if config.head != "none":
-        settings: dict = {"num_identities": num_identities, "num_sequences": num_sequences}
-        if config.head != "softmax":
-            settings.update(scale=config.scale)
-        if config.head in ("arcface", "cosface"):
-            settings.update(margin=config.margin)
-        if config.head == "arcface":
-            settings.update(beyond_pi=config.beyond_pi, easy=config.easy_margin, gradient=config.gradient)
-        layers[config.head] = losses.get(config.head, **settings)
-        weights[config.head] = 1.0
-        if config.centre_weight:
-            layers["centre"] = losses.get("angular_centre", head=layers[config.head], scale=config.scale)
-            weights["centre"] = config.centre_weight
+        shortcuts = {key: value for key, value in (("margin", config.margin), ("scale", config.scale)) if value >= 0}
+        values = shortcuts | remaining.pop(config.head, {})
+        add(config.head, config.head, values.pop("weight", 1.0), values, f"[loss] head {config.head}")
+        if not isinstance(layers[config.head], losses.PrototypeHead):
+            raise ValueError(f"[loss] head: expected a classification loss, got {config.head!r}")
+    if config.centre_weight:
+        values = remaining.pop("angular_centre", {})
+        add("centre", "angular_centre", config.centre_weight, values, "[loss angular_centre]")
     if config.triplet_weight:
-        layers["triplet"] = losses.get("batch_hard_triplet", margin=config.triplet_margin)
-        weights["triplet"] = config.triplet_weight
+        values = {"margin": config.triplet_margin} | remaining.pop("batch_hard_triplet", {})
+        add("triplet", "batch_hard_triplet", config.triplet_weight, values, "[loss batch_hard_triplet]")
+    for name, values in remaining.items():
+        add(name, name, values.pop("weight", 1.0), values, f"[loss {name}]")
+        if "teacher" in inspect.signature(layers[name].call).parameters:
+            raise ValueError(f"[loss {name}]: it needs a teacher, which a training run cannot give it")
     return layers, weights
+
+
+def _check_type(key: str, value: Any, default: Any) -> None:
+    """Raises ValueError if a setting is not of the kind that its default is of."""
+    for kind, allowed, expected in (
+        (bool, (bool,), "True or False"),
+        (int, (int,), "a whole number"),
+        (float, (int, float), "a number"),
+        (str, (str,), "a word"),
+    ):
+        if isinstance(default, kind):
+            if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+                raise ValueError(f"{key}: expected {expected}, got {value!r}")
+            return
 
 
 def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule) -> FaceModel:
@@ -109,7 +161,13 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
     with precision(config.run.precision):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         backbone = build_backbone(config.model, config.data.image_size, config.run.seed, replicas)
-    layers, weights = build_losses(config.loss, mixture.num_identities, mixture.num_sequences)
+    layers, weights = build_losses(
+        config.loss,
+        config.losses,
+        mixture.num_identities,
+        mixture.num_sequences,
+        config.optimizer.accumulation_steps,
+    )
     for layer in layers.values():
         layer.build((None, config.model.embedding_size))
     trained = [*backbone.trainable_variables, *(v for layer in layers.values() for v in layer.trainable_variables)]

@@ -18,7 +18,7 @@ class FaceModel(keras.Model):
     Args:
         backbone: Model from standardised images to embeddings, [batch, height, width, 3] to [batch, embedding_size].
         losses: Loss layers by the name they are reported under; called as `layer(embeddings, labels, training=True)`.
-            At most one is a `PrototypeHead`; it also gives the accuracy, and comes before an `AngularCentre` on it.
+            The first `PrototypeHead` also gives the accuracy; an `AngularCentre` on it comes after it.
         weights: Weight of each loss.
         weight_decay: Added to the gradient as weight_decay * variable where `optimizers.decays` holds.
         clip_norm: Largest norm of the whole gradient over all variables, before weight decay; 0: any.
@@ -132,7 +132,7 @@ class FaceModel(keras.Model):
             total = tf.constant(0.0)
             head: HeadOutput | None = None
             for name, layer in self.loss_layers.items():
-                if isinstance(layer, PrototypeHead):
+                if isinstance(layer, PrototypeHead) and head is None:
                     head = layer.forward(embeddings, labels, training=True)
                     loss = head.loss
                 elif isinstance(layer, AngularCentre) and head is not None:

@@ -44,6 +44,7 @@ def train(config: Config) -> dict[str, Any]:
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = building.build_strategy(run)
+    building.build_losses(config.loss, config.losses, num_identities=3, num_sequences=0)  # mistakes at once
     output_dir = Path(run.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     resolver = strategy.cluster_resolver if run.strategy == "multi_worker" else None

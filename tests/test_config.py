@@ -39,7 +39,7 @@ def test_values_have_the_types_of_their_fields(tmp_path):
         ("[training]\nbatch_size = 0\n", ["[training] batch_size", "[1, inf]", "got 0"]),
         ("[data]\nbalance = perhaps\n", ["[data] balance", "True or False", "'perhaps'"]),
         ("[data]\nimage_size = 112\n", ["[data] image_size", "height, width", "112"]),
-        ("[loss]\nhead = arcfase\n", ["[loss] head", "arcface", "'arcfase'"]),
+        ("[loss]\nmargin = wide\n", ["[loss] margin", "a number", "'wide'"]),
         ("[data]\ntrain = vgg\n[vg]\nrecords = a\n", ["[data] train", "no [vgg]", "did you mean vg"]),
         ("[vgg]\nmxrec = a\n", ["[vgg] mxrec", "records"]),
         ("[training]\nsteps = 3\nepochs = 2\n", ["[training]", "steps 3", "epochs 2"]),
@@ -78,6 +78,17 @@ def test_overrides_win_over_the_file_and_later_ones_over_earlier_ones(tmp_path):
 def test_a_malformed_override_is_refused(override):
     with pytest.raises(ValueError, match=r"expected section\.key=value"):
         config.load(None, [override])
+
+
+def test_settings_of_a_loss_have_a_section_of_their_own(tmp_path):
+    text = "[loss arcface]\ngradient = detached\neasy = true\n[loss sequence_agents]\nweight = 0.04\nscale = none\n"
+    loaded = config.load(write(tmp_path, text), ["loss sequence_agents.seed=3"])
+    assert loaded.losses == {
+        "arcface": {"gradient": "detached", "easy": True},
+        "sequence_agents": {"weight": 0.04, "scale": None, "seed": 3},
+    }
+    config.write(loaded, tmp_path / "again.ini")
+    assert config.load(tmp_path / "again.ini") == loaded
 
 
 def test_environment_variables_are_taken_in_with_a_default(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ def caller(name, layer, training=False):
 
 
 def in_float64(weights):
-    return [weight.astype(float) for weight in weights]
+    return [np.array(weight, float) for weight in weights]
 
 
 def embeddings_of(count, seed=2):
@@ -132,7 +132,7 @@ def test_nothing_is_nan_or_infinite_at_singular_points(name, mode):
         layer.set_weights(weights)
 
     def all_types(*batches):
-        return [gradients(name, layer, *batch) for batch in batches]
+        return [gradients(name, layer, *batch, batch_size=batch[1].shape[0]) for batch in batches]
 
     run = all_types if mode == "eager" else tf.function(all_types, jit_compile=mode == "xla", autograph=False)
     batches = [singular_batch(weights, dtype, CASES[name].huge) for dtype in ("float32", "bfloat16", "float16")]

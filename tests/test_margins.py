@@ -4,6 +4,14 @@ import numpy as np
 import pytest
 
 from keras_face.backend import keras, tf
+from keras_face.losses.angular_margins import (
+    LINEAR_SLOPE,
+    CombinedMargin,
+    LinearMargin,
+    LogarithmMargin,
+    MultipliedMargin,
+    SineMargin,
+)
 from keras_face.losses.geometry import angle, sine
 from keras_face.losses.margins import ArcMargin, CosineMargin, Margin, NoMargin
 
@@ -16,6 +24,14 @@ MARGINS = [
     ArcMargin(beyond_pi="none"),
     ArcMargin(easy=True),
     ArcMargin(margin=2.0, beyond_pi="reflect", easy=True),
+    MultipliedMargin(1.0),
+    MultipliedMargin(4.0),
+    MultipliedMargin(1.7, gradient="detached"),
+    CombinedMargin(),
+    CombinedMargin(1.35, 0.5, 0.1, easy=True),
+    LinearMargin(),
+    SineMargin(),
+    LogarithmMargin(),
 ]
 BELOW_ONE = 1 - 2.0**-24  # the neighbours of 1 in float32
 ABOVE_ONE = 1 + 2.0**-23
@@ -164,9 +180,95 @@ def test_a_margin_comes_back_from_its_config(margin):
         (lambda: ArcMargin(-0.1), r"margin must be an angle in \[0, pi\) radians, got -0.1"),
         (lambda: ArcMargin(28.6), "got 28.6"),
         (lambda: ArcMargin(beyond_pi="clip"), "beyond_pi must be one of .*'reflect'.* got 'clip'"),
+        (lambda: MultipliedMargin(0.5), "multiplier must be at least 1, got 0.5"),
+        (lambda: CombinedMargin(angle_margin=4.0), r"angle_margin must be an angle in \\[0, pi\\) radians, got 4.0"),
+        (lambda: LinearMargin(slope=0.0), "slope must be above 0 per radian, got 0.0"),
+        (lambda: SineMargin(0.0), "factor must be above 0, got 0.0"),
         (lambda: ArcMargin(gradient="none"), "gradient must be one of .*'detached'.* got 'none'"),
     ],
 )
 def test_a_wrong_setting_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# Facts B 2.1: angle in degrees, psi for m = 1, 2, 3, 4, and (5 cos + psi_4) / 6.
+PSI = [
+    (0, 1, 1, 1, 1, 1),
+    (30, 0.866025, 0.5, 0, -0.5, 0.638355),
+    (45, 0.707107, 0, -0.707107, -1, 0.422589),
+    (60, 0.5, -0.5, -1, -1.5, 0.166667),
+    (90, 0, -1, -2, -3, -0.5),
+    (120, -0.5, -1.5, -3, -4.5, -1.166667),
+    (150, -0.866025, -2.5, -4, -5.5, -1.638355),
+    (180, -1, -3, -5, -7, -2),
+]
+
+
+@pytest.mark.parametrize("row", PSI, ids=lambda row: f"{row[0]} degrees")
+def test_multiplied_margin_has_the_published_values_of_psi(row):
+    degrees, *values = row
+    cosine = tf.constant(math.cos(math.radians(degrees)), tf.float32)
+    for multiplier, expected in enumerate(values[:4], start=1):
+        np.testing.assert_allclose(MultipliedMargin(float(multiplier))(cosine), expected, atol=2e-6)
+    np.testing.assert_allclose((5 * cosine + MultipliedMargin(4.0)(cosine)) / 6, values[4], atol=1e-6)
+
+
+@pytest.mark.parametrize("multiplier", [1.0, 1.7, 2.0, 3.0, 4.0])
+def test_the_slope_of_psi_is_its_derivative_and_goes_to_the_square_of_the_multiplier(multiplier):
+    angles = np.array([0.3, 0.9, 1.4, 2.0, 2.9])
+    piece = np.floor(multiplier * angles / np.pi)
+    expected = (-1) ** piece * multiplier * np.sin(multiplier * angles) / np.sin(angles)
+    np.testing.assert_allclose(slopes(MultipliedMargin(multiplier), np.cos(angles)), expected, rtol=2e-4, atol=2e-4)
+    # cos(m t) is close to 1 - m^2 t^2 / 2 and cos t to 1 - t^2 / 2.
+    np.testing.assert_allclose(slopes(MultipliedMargin(multiplier), [BELOW_ONE, 1.0]), multiplier**2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [(1.0, 0.5, 0.0), (1.0, 0.0, 0.35), (2.0, 0.3, 0.0), (1.35, 0.5, 0.2), (1, 0, 0)])
+def test_all_three_combined_margins_count(settings):
+    angles = np.linspace(0.01, (math.pi - settings[1]) / settings[0] - 0.01, 50)
+    expected = np.cos(settings[0] * angles + settings[1]) - settings[2]
+    np.testing.assert_allclose(CombinedMargin(*settings)(tf.constant(np.cos(angles))), expected, atol=2e-6)
+
+
+def test_the_combined_margin_with_one_angle_margin_is_the_reflected_arc_margin():
+    cosines = tf.constant(np.linspace(-1, 1, 401), tf.float32)
+    combined, arc = CombinedMargin(1.0, 0.5, 0.0), ArcMargin(0.5, beyond_pi="reflect")
+    np.testing.assert_allclose(combined(cosines), arc(cosines), atol=1e-6)
+
+
+def test_linear_phi_has_huyas_values():
+    # Facts B 3.3, by degrees.
+    angles = np.radians([0, 30, 60, 90, 120, 180])
+    expected = [0.877583, 0.418388, -0.040806, -0.5, -0.959194, -1.877583]
+    np.testing.assert_allclose(LinearMargin()(tf.constant(np.cos(angles))), expected, atol=1e-6)
+
+
+# Facts B 3.3: strictly decreasing, smallest and largest gap cos - phi, share of [0, pi] above the cosine.
+HUYA = [
+    (LinearMargin(), True, 0.1224, 0.8776, 0),
+    (LinearMargin(0.6, 0.7), True, 0.3422, 0.6569, 0),
+    (LinearMargin(0.5), True, 0.5, 1.2552, 0),
+    (LinearMargin(math.cos(math.pi / 4), LINEAR_SLOPE), True, 0.2929, 1.0481, 0),
+    (SineMargin(), True, 0, 1.125, 0),
+    (LinearMargin(1 - 0.9 / math.pi, 2 / math.pi), True, 0.076, 0.497, 0),
+    (LinearMargin(1.0, 2 / math.pi), True, -0.2105, 0.2105, 0.5),
+    (LogarithmMargin(), True, -0.6101, 0.2969, 0.529),
+    (ArcMargin(0.5, beyond_pi="none"), False, -0.1224, 0.4948, 0.08),
+    (CosineMargin(0.35), True, 0.35, 0.35, 0),
+    (MultipliedMargin(4.0), True, 0, 6, 0),
+]
+
+
+@pytest.mark.parametrize("margin, decreasing, smallest, largest, above", HUYA, ids=lambda value: None)
+def test_huyas_two_principles_hold_where_the_table_says_so(margin, decreasing, smallest, largest, above):
+    found = margin.principles()
+    assert found.decreasing == decreasing
+    assert found.penalises == (above == 0)
+    np.testing.assert_allclose(found[2:4], [smallest, largest], atol=6e-5)
+    np.testing.assert_allclose(found.share_above, above, atol=6e-4)
+
+
+def test_arcfaces_fallbacks_beyond_pi_mend_both_principles():
+    assert ArcMargin(0.5, beyond_pi="reflect").principles()[:2] == (True, True)
+    assert ArcMargin(0.5).principles()[:2] == (True, True)

@@ -115,7 +115,13 @@ def test_sigterm_saves_before_it_ends_and_the_rest_is_the_same(uninterrupted, tm
 
 def test_two_logical_cpus_end_in_the_weights_of_one_device(tmp_path):
     # Gentle settings: with large steps rounding errors, not the replicas, would soon tell the two apart.
-    gentle = ["training.steps=2", "training.batch_size=16", "loss.scale=8", "schedule.learning_rate=0.001"]
+    gentle = [
+        "training.steps=2",
+        "training.batch_size=16",
+        "loss.scale=8",
+        "loss angular_centre.scale=8",
+        "schedule.learning_rate=0.001",
+    ]
     run(tmp_path / "one", *gentle)
     run(tmp_path / "two", *gentle, "run.strategy=mirrored", "run.logical_cpus=2")
     one, two = checkpoint(tmp_path / "one", 2), checkpoint(tmp_path / "two", 2)
@@ -163,6 +169,7 @@ def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
         "schedule.learning_rate=0.05",
         "loss.margin=0.1",
         "loss.scale=16",
+        "loss angular_centre.scale=16",
         "loss.centre_weight=0",
         "model.width=0.25",
         "model.embedding_size=64",

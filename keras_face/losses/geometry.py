@@ -30,6 +30,23 @@ def unit(vectors: tf.Tensor) -> tf.Tensor:
     return vectors * tf.math.rsqrt(tf.where(has_direction, squared, 1.0))
 
 
+def length(vectors: tf.Tensor) -> tf.Tensor:
+    """Returns the Euclidean lengths along the last axis, float32.
+
+    Huge components do not overflow. A vector shorter than about 1e-12 has length 0, with gradient 0.
+
+    Args:
+        vectors: Any floating type, [..., size].
+    """
+    vectors = tf.cast(vectors, tf.float32)
+    # The result does not depend on this factor, so stopping its gradient changes nothing.
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(vectors), axis=-1))
+    has_direction = largest > SMALLEST_COMPONENT
+    factor = tf.where(has_direction, largest, 1.0)
+    squared = tf.reduce_sum(tf.square(vectors / factor[..., tf.newaxis]), axis=-1)
+    return tf.where(has_direction, factor * tf.sqrt(tf.where(has_direction, squared, 1.0)), 0.0)
+
+
 @tf.custom_gradient
 def sine(cosine: tf.Tensor) -> tuple:
     """Returns the sine, float32 in [0, 1], of the angle in [0, pi] with this cosine.

@@ -1,13 +1,33 @@
 """Target functions: from the cosine of an embedding with its own prototype to the one it is trained with."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import sine
 
 _GRADIENTS = ("exact", "detached")
 _BEYOND_PI = ("cosine", "reflect", "none")
+
+
+class Principles(NamedTuple):
+    """What holds for a target function on a grid over [0, pi]; gaps are cosine - target.
+
+    Attributes:
+        decreasing: Whether it falls strictly as the angle grows (Huya's first principle).
+        penalises: Whether it is never above the cosine (Huya's second principle: margin probability penalty).
+        smallest_gap: Smallest gap.
+        largest_gap: Largest gap.
+        share_above: Share of [0, pi] where it is above the cosine.
+    """
+
+    decreasing: bool
+    penalises: bool
+    smallest_gap: float
+    largest_gap: float
+    share_above: float
 
 
 class Margin:
@@ -31,8 +51,30 @@ class Margin:
         self.gradient = gradient
 
     def target(self, cosine: tf.Tensor) -> tf.Tensor:
-        """Returns the margined cosine of a float32 cosine, differentiable."""
+        """Returns the margined cosine of a float32 or float64 cosine, differentiable."""
         raise NotImplementedError
+
+    def curve(self, angles: np.ndarray) -> np.ndarray:
+        """Returns the margined cosines, float64, of angles in [0, pi] radians."""
+        return self.target(tf.constant(np.cos(angles), tf.float64)).numpy()
+
+    def principles(self, points: int = 100_001) -> Principles:
+        """Returns which of Huya's two principles hold, on as many evenly spaced angles of [0, pi].
+
+        That the principles mean these two tests is our reading of
+        https://arxiv.org/abs/2006.04518, of which only the abstract and the code were at hand.
+        """
+        angles = np.linspace(0.0, math.pi, points)
+        targets = self.curve(angles)
+        gaps = np.cos(angles) - targets
+        above = gaps < -1e-9  # rounding
+        return Principles(
+            bool((np.diff(targets) < 0).all()),
+            not above.any(),
+            float(gaps.min()),
+            float(gaps.max()),
+            float(above.mean()),
+        )
 
     def __call__(self, cosine: tf.Tensor) -> tf.Tensor:
         cosine = tf.cast(cosine, tf.float32)
@@ -46,6 +88,34 @@ class Margin:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Margin":
         return cls(**config)
+
+
+def widen(cosine: tf.Tensor, margin: float | tf.Tensor, beyond_pi: str = "cosine", easy: bool = False) -> tf.Tensor:
+    """Returns cos(angle + margin), as `ArcMargin` describes.
+
+    Args:
+        cosine: float [batch].
+        margin: radians; one, or one for each cosine, and then differentiable.
+        beyond_pi: See `ArcMargin`.
+        easy: See `ArcMargin`.
+    """
+    margin = tf.convert_to_tensor(margin, cosine.dtype)
+    cosine_of_margin, sine_of_margin = tf.cos(margin), tf.sin(margin)
+    widened = cosine * cosine_of_margin - sine(cosine) * sine_of_margin
+    margined = widened
+    within_pi = cosine > -cosine_of_margin  # cos(pi - margin)
+    if beyond_pi == "cosine":
+        margined = tf.where(within_pi, widened, cosine - margin * sine_of_margin)
+    elif beyond_pi == "reflect":
+        margined = tf.where(within_pi, widened, -2.0 - widened)
+    return tf.where(cosine > 0.0, margined, cosine) if easy else margined
+
+
+def check_beyond_pi(beyond_pi: str) -> str:
+    """Returns the setting `beyond_pi` of `ArcMargin` if it is one, else raises ValueError."""
+    if beyond_pi not in _BEYOND_PI:
+        raise ValueError(f"beyond_pi must be one of {_BEYOND_PI}, got {beyond_pi!r}")
+    return beyond_pi
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -118,21 +188,12 @@ class ArcMargin(Margin):
         super().__init__(gradient)
         if not 0 <= margin < math.pi:
             raise ValueError(f"margin must be an angle in [0, pi) radians, got {margin}")
-        if beyond_pi not in _BEYOND_PI:
-            raise ValueError(f"beyond_pi must be one of {_BEYOND_PI}, got {beyond_pi!r}")
         self.margin = margin
-        self.beyond_pi = beyond_pi
+        self.beyond_pi = check_beyond_pi(beyond_pi)
         self.easy = easy
 
     def target(self, cosine: tf.Tensor) -> tf.Tensor:
-        widened = cosine * math.cos(self.margin) - sine(cosine) * math.sin(self.margin)
-        margined = widened
-        within_pi = cosine > -math.cos(self.margin)  # cos(pi - margin)
-        if self.beyond_pi == "cosine":
-            margined = tf.where(within_pi, widened, cosine - self.margin * math.sin(self.margin))
-        elif self.beyond_pi == "reflect":
-            margined = tf.where(within_pi, widened, -2.0 - widened)
-        return tf.where(cosine > 0.0, margined, cosine) if self.easy else margined
+        return widen(cosine, self.margin, self.beyond_pi, self.easy)
 
     def get_config(self) -> dict[str, Any]:
         settings = {"margin": self.margin, "beyond_pi": self.beyond_pi, "easy": self.easy}

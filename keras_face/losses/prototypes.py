@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import angle, unit
+from keras_face.losses.replicas import sum_over_replicas
 
 
 class HeadOutput(NamedTuple):
@@ -30,18 +31,29 @@ class OwnPrototypes(NamedTuple):
     """Where the prototypes of a batch's labels are; every entry is [batch].
 
     Attributes:
-        rows: integer, the row of each example's prototype; 0 where it has none.
-        known: bool, label >= 0.
+        rows: integer, the row of each example's identity; 0 where it has none.
+        known: bool, label >= 0 and not ignored.
         in_range: bool, whether the head has such a label. All True, except under XLA, where nothing can be raised.
+        ignored: bool, whether the label is the ignored one; None if the head ignores none.
     """
 
     rows: tf.Tensor
     known: tf.Tensor
     in_range: tf.Tensor
+    ignored: tf.Tensor | None
+
+
+def entries(rows: tf.Tensor) -> tf.Tensor:
+    """Returns the indices [batch, 2] of one entry in each line of a [batch, identities] matrix: (0, rows[0]), ..."""
+    return tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
 
 
 def products(
-    vectors: tf.Tensor, prototypes: tf.Tensor, rows: tf.Tensor, normalise: bool = False
+    vectors: tf.Tensor,
+    prototypes: tf.Tensor,
+    rows: tf.Tensor,
+    normalise: bool = False,
+    scale: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the inner products of vectors with all prototypes, and with their own one.
 
@@ -53,35 +65,52 @@ def products(
         prototypes: float32 [identities, size].
         rows: integer [batch], the row of each vector's own prototype.
         normalise: Divides each prototype by its length; one of length 0 then gives 0.
+        scale: float32 [batch], multiplies the lines of the matrix, but not the own products; None: 1.
 
     Returns:
         float32 [batch, identities], and float32 [batch] the products with the own prototype, computed in full float32
-        even where matrix products are not (TF32 on a GPU). The own entries of the matrix are these up to rounding.
+        even where matrix products are not (TF32 on a GPU). The own entries of the matrix are these, times scale, up to
+        rounding.
     """
-    indices = tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
 
     @tf.custom_gradient
-    def compute(vectors: tf.Tensor, prototypes: tf.Tensor) -> tuple:
-        matrix = tf.matmul(vectors, prototypes, transpose_b=True)
-        own = tf.reduce_sum(vectors * tf.gather(prototypes, rows), axis=1)
+    def compute(vectors: tf.Tensor, prototypes: tf.Tensor, scale: tf.Tensor) -> tuple:
+        # The scale goes into the small factor of the product, not over its [batch, identities] result.
+        scaled = scale[:, tf.newaxis] * vectors
+        matrix = tf.matmul(scaled, prototypes, transpose_b=True)
+        own_prototypes = tf.gather(prototypes, rows)
         if normalise:
-            inverse_lengths = tf.math.reciprocal_no_nan(tf.norm(prototypes, axis=1))
+            inverse_lengths = tf.math.reciprocal_no_nan(_lengths(prototypes))
             matrix *= inverse_lengths
-            own *= tf.gather(inverse_lengths, rows)
+            own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
+        own = tf.reduce_sum(vectors * own_prototypes, axis=1)
 
         def gradient(to_matrix: tf.Tensor, to_own: tf.Tensor) -> tuple:
-            to_matrix = tf.tensor_scatter_nd_add(to_matrix, indices, to_own)
-            if not normalise:
-                return tf.matmul(to_matrix, prototypes), tf.matmul(to_matrix, vectors, transpose_a=True)
-            # A unit prototype moves only sideways: what points along the prototype is taken off.
-            along = tf.reduce_sum(to_matrix * matrix, axis=0) * tf.square(inverse_lengths)
-            to_matrix *= inverse_lengths
-            to_prototypes = tf.matmul(to_matrix, vectors, transpose_a=True) - along[:, tf.newaxis] * prototypes
-            return tf.matmul(to_matrix, prototypes), to_prototypes
+            to_own_prototypes = to_own[:, tf.newaxis] * vectors
+            if normalise:
+                # A unit prototype moves only sideways: what points along the prototype is taken off.
+                along = tf.reduce_sum(to_matrix * matrix, axis=0)
+                along = tf.tensor_scatter_nd_add(along, rows[:, tf.newaxis], to_own * own)
+                to_matrix *= inverse_lengths
+                to_own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
+            to_scaled = tf.matmul(to_matrix, prototypes)
+            to_vectors = scale[:, tf.newaxis] * to_scaled + to_own[:, tf.newaxis] * own_prototypes
+            to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
+            to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], to_own_prototypes)
+            if normalise:
+                to_prototypes -= (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
+            return to_vectors, to_prototypes, tf.reduce_sum(vectors * to_scaled, axis=1)
 
         return (matrix, own), gradient
 
-    return compute(vectors, tf.convert_to_tensor(prototypes))
+    ones = tf.ones_like(rows, tf.float32) if scale is None else scale
+    return compute(vectors, tf.convert_to_tensor(prototypes), ones)
+
+
+def _lengths(rows: tf.Tensor) -> tf.Tensor:
+    """Returns the lengths of the rows; as products of each row with itself, which need no copy of the squares."""
+    squares = tf.matmul(rows[:, tf.newaxis, :], rows[:, :, tf.newaxis])
+    return tf.sqrt(squares[:, 0, 0])
 
 
 class PrototypeHead(keras.layers.Layer):
@@ -93,6 +122,8 @@ class PrototypeHead(keras.layers.Layer):
         initializer: Keras initializer of the prototypes, or its name. Default: normal with standard deviation 0.01,
             as InsightFace's arcface_torch. "glorot_normal" is margin-centre-face's. The length of a prototype has no
             influence on a cosine, but the longer it is, the slower a gradient step turns it.
+        ignored_label: Examples with this label, in range or not, have loss 0 and do not count: the losses of the others
+            are multiplied by global batch / number of the others. Default: none.
 
     Call arguments:
         embeddings: Any floating type, [batch, embedding_size].
@@ -111,6 +142,7 @@ class PrototypeHead(keras.layers.Layer):
         num_identities: int,
         num_sequences: int = 0,
         initializer: str | keras.initializers.Initializer | None = None,
+        ignored_label: int | None = None,
         **layer_settings: Any,
     ):
         super().__init__(**{"dtype": "float32", **layer_settings})
@@ -120,12 +152,18 @@ class PrototypeHead(keras.layers.Layer):
             raise ValueError(f"num_sequences must be at least 0, got {num_sequences}")
         self.num_identities = num_identities
         self.num_sequences = num_sequences
+        self.ignored_label = ignored_label
         self.initializer = keras.initializers.get(initializer or keras.initializers.RandomNormal(stddev=0.01))
+
+    @property
+    def num_prototypes(self) -> int:
+        """Rows of `prototypes`; a head with several for each identity has the rows of one identity together."""
+        return self.num_identities
 
     def build(self, input_shape: Any) -> None:
         self.prototypes = self.add_weight(
             "prototypes",
-            shape=(self.num_identities, int(input_shape[-1])),
+            shape=(self.num_prototypes, int(input_shape[-1])),
             dtype="float32",
             initializer=self.initializer,
         )
@@ -142,13 +180,34 @@ class PrototypeHead(keras.layers.Layer):
         """Returns where the labels' prototypes are, after checking the range of the labels."""
         labels = tf.convert_to_tensor(labels)
         in_range = (labels >= -self.num_sequences) & (labels < self.num_identities)
+        ignored = None if self.ignored_label is None else labels == self.ignored_label
+        if ignored is not None:
+            in_range |= ignored
         first_wrong = labels[tf.argmin(tf.cast(in_range, tf.int32))]
         tf.debugging.Assert(
             tf.reduce_all(in_range),
             [f"labels must be in [{-self.num_sequences}, {self.num_identities}), got", first_wrong],
         )
-        known = labels >= 0
-        return OwnPrototypes(tf.where(known & in_range, labels, 0), known, in_range)
+        known = labels >= 0 if ignored is None else (labels >= 0) & ~ignored
+        return OwnPrototypes(tf.where(known & in_range, labels, 0), known, in_range, ignored)
+
+    def counted(self, loss: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        """Returns the losses, NaN where the label is out of range, 0 where it is ignored and the others the larger."""
+        loss = tf.where(own.in_range, loss, float("nan"))
+        if own.ignored is None:
+            return loss
+        counts = tf.cast(~own.ignored, tf.float32)
+        size, counting = sum_over_replicas(tf.stack([tf.size(counts, tf.float32), tf.reduce_sum(counts)]))
+        return tf.where(own.ignored, 0.0, loss * tf.math.divide_no_nan(size, counting))
+
+    def own_rows(self, units: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of `prototypes` that stand for identities.
+
+        Args:
+            units: float32 [batch, size], unit embeddings.
+            rows: integer [batch], identities.
+        """
+        return rows
 
     def target_cosine(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the margin-free cosines with the own prototypes, float32 [batch], without touching the others.
@@ -156,8 +215,9 @@ class PrototypeHead(keras.layers.Layer):
         Differentiable, but beside the gradient of a whole head its sparse gradient of the prototypes must be made
         dense: where `forward` runs anyway, use its `target_cosine`.
         """
-        own = self.find(labels)
-        cosine = tf.reduce_sum(unit(embeddings) * unit(tf.gather(self.prototypes, own.rows)), axis=-1)
+        own, units = self.find(labels), unit(embeddings)
+        prototypes = tf.gather(self.prototypes, self.own_rows(units, own.rows))
+        cosine = tf.reduce_sum(units * unit(prototypes), axis=-1)
         return tf.where(own.in_range, cosine, float("nan"))
 
     def get_config(self) -> dict[str, Any]:
@@ -165,5 +225,6 @@ class PrototypeHead(keras.layers.Layer):
             "num_identities": self.num_identities,
             "num_sequences": self.num_sequences,
             "initializer": keras.initializers.serialize(self.initializer),
+            "ignored_label": self.ignored_label,
         }
         return super().get_config() | settings

@@ -15,13 +15,41 @@ def gather_batch(embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
 
     Returns: [global batch, size], [global batch], and an int32 index, the row of this replica's first example.
     """
+    return gather(embeddings), gather(labels), position(tf.shape(labels)[0])
+
+
+def gather(values: tf.Tensor) -> tf.Tensor:
+    """Returns the values of all replicas, joined along the first axis; differentiable. All replicas must call it.
+
+    Args:
+        values: [replica batch, ...], numbers; the replica batches may differ in size.
+    """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return embeddings, labels, tf.constant(0)
-    sizes = context.all_gather(tf.shape(labels)[:1], axis=0)
-    start = tf.reduce_sum(tf.where(tf.range(tf.size(sizes)) < context.replica_id_in_sync_group, sizes, 0))
-    gathered = _with_dense_gradient(context.all_gather(embeddings, axis=0))
-    return gathered, context.all_gather(labels, axis=0), start
+        return values
+    gathered = context.all_gather(values, axis=0)
+    return _with_dense_gradient(gathered) if values.dtype.is_floating else gathered
+
+
+def position(size: tf.Tensor) -> tf.Tensor:
+    """Returns where this replica's examples start in the gathered batch, int32. All replicas must call it.
+
+    Args:
+        size: int32, number of this replica's examples.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tf.constant(0)
+    sizes = context.all_gather(tf.reshape(size, [1]), axis=0)
+    return tf.reduce_sum(tf.where(tf.range(tf.size(sizes)) < context.replica_id_in_sync_group, sizes, 0))
+
+
+def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of a tensor over all replicas; outside a strategy, and with one replica, the tensor itself."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 @tf.custom_gradient

@@ -1,11 +1,13 @@
 """Softmax heads: cross-entropy over all identities, plain or with a margin on the cosine of the own one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import unit
+from keras_face.losses.geometry import length, unit
 from keras_face.losses.margins import Margin
-from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, products
+from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, products
+
+_SCALINGS = ("fixed", "learned", "norm", "inner_product")
 
 
 def cross_entropy(
@@ -24,7 +26,7 @@ def cross_entropy(
     Returns: float32 [batch].
     Reference: for `uniform`, Hu et al. 2018, SeqFace, https://arxiv.org/abs/1803.06524 (label smoothing regularisation)
     """
-    indices = tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
+    indices = entries(rows)
 
     @tf.custom_gradient
     def compute(logits: tf.Tensor, target_logits: tf.Tensor) -> tuple:
@@ -49,22 +51,22 @@ def cross_entropy(
     return compute(logits, target_logits)
 
 
-class _SoftmaxHead(PrototypeHead):
-    """What the two heads share once the logits are there."""
+class SoftmaxHead(PrototypeHead):
+    """Base of the heads that end in one cross-entropy; see `PrototypeHead`."""
 
-    def _loss(self, logits: tf.Tensor, target_logits: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
-        uniform = ~own.known if self.num_sequences else None
-        loss = cross_entropy(logits, target_logits, own.rows, uniform)
-        return tf.where(own.in_range, loss, float("nan"))
+    def cross_entropy(self, logits: tf.Tensor, target_logits: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        """Returns the cross-entropies, float32 [batch], with uniform targets for the unknown examples."""
+        return cross_entropy(logits, target_logits, own.rows, ~own.known if self.num_sequences else None)
 
 
-def _is_highest(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def is_highest(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns for each line of [batch, identities] whether its label, integer [batch], has the highest logit."""
     labels = tf.convert_to_tensor(labels)
     return tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
-class Softmax(_SoftmaxHead):
+class Softmax(SoftmaxHead):
     """Cross-entropy of the inner products of embedding and prototypes, neither normalised, without a bias.
 
     loss = log(sum_j exp(embedding . prototype_j)) - embedding . prototype_label; for a label < 0 the mean over all
@@ -81,19 +83,93 @@ class Softmax(_SoftmaxHead):
         num_identities: int,
         num_sequences: int = 0,
         initializer: str | keras.initializers.Initializer = "glorot_normal",
+        ignored_label: int | None = None,
         **layer_settings: Any,
     ):
-        super().__init__(num_identities, num_sequences, initializer, **layer_settings)
+        super().__init__(num_identities, num_sequences, initializer, ignored_label, **layer_settings)
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
         logits, own_logits = products(tf.cast(embeddings, tf.float32), self.prototypes, own.rows)
-        loss = self._loss(logits, own_logits, own)
-        return HeadOutput(loss, self.target_cosine(embeddings, labels), _is_highest(logits, labels))
+        loss = self.counted(self.cross_entropy(logits, own_logits, own), own)
+        return HeadOutput(loss, self.target_cosine(embeddings, labels), is_highest(logits, labels))
+
+
+class Compared(NamedTuple):
+    """A batch of embeddings beside the prototypes.
+
+    Attributes:
+        own: Where the own prototypes are.
+        lengths: float32 [batch], of the embeddings.
+        scale: float32 [batch], what each embedding's cosines are multiplied with.
+        logits: float32 [batch, identities], scaled cosines without a margin.
+        cosine: float32 [batch], with the own prototype.
+    """
+
+    own: OwnPrototypes
+    lengths: tf.Tensor
+    scale: tf.Tensor
+    logits: tf.Tensor
+    cosine: tf.Tensor
+
+
+class CosineSoftmax(SoftmaxHead):
+    """Base of the heads whose logits are scaled cosines; a subclass says what takes the place of the own cosine.
+
+    Args:
+        num_identities: See `PrototypeHead`.
+        scale: Multiplies the cosines; without unit, > 0.
+        num_sequences: See `PrototypeHead`.
+        initializer: See `PrototypeHead`.
+        ignored_label: See `PrototypeHead`.
+    """
+
+    def __init__(
+        self,
+        num_identities: int,
+        scale: float = 64.0,
+        num_sequences: int = 0,
+        initializer: str | keras.initializers.Initializer | None = None,
+        ignored_label: int | None = None,
+        **layer_settings: Any,
+    ):
+        super().__init__(num_identities, num_sequences, initializer, ignored_label, **layer_settings)
+        if not scale > 0:
+            raise ValueError(f"scale must be above 0, got {scale}")
+        self.scale = scale
+
+    def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
+        compared = self.compare(embeddings, labels)
+        loss = self.counted(self.losses_of(compared, training), compared.own)
+        return HeadOutput(loss, compared.cosine, is_highest(compared.logits, labels))
+
+    def compare(self, embeddings: tf.Tensor, labels: tf.Tensor) -> Compared:
+        """Returns the margin-free cosines, scaled, after checking the range of the labels."""
+        own = self.find(labels)
+        units, lengths = unit(embeddings), length(embeddings)
+        scale = tf.fill(tf.shape(lengths), self.scale)
+        logits, cosine = products(units, self.prototypes, own.rows, normalise=True, scale=scale)
+        return Compared(own, lengths, scale, logits, cosine)
+
+    def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
+        """Returns the losses, float32 [batch], before labels out of range and ignored ones are seen to."""
+        target = tf.where(compared.own.known, self.target(compared, training), compared.cosine)
+        return self.cross_entropy(self.rivals(compared, training), compared.scale * target, compared.own)
+
+    def target(self, compared: Compared, training: bool) -> tf.Tensor:
+        """Returns what takes the place of the own cosine, float32 [batch]."""
+        raise NotImplementedError
+
+    def rivals(self, compared: Compared, training: bool) -> tf.Tensor:
+        """Returns the logits of the other identities, float32 [batch, identities]; the own entries do not matter."""
+        return compared.logits
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"scale": self.scale}
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
-class MarginSoftmax(_SoftmaxHead):
+class MarginSoftmax(CosineSoftmax):
     """Cross-entropy of the scaled cosines of embedding and prototypes, the own cosine lowered by a margin.
 
     loss = log(exp(scale margin(cosine_label)) + sum_{j != label} exp(scale cosine_j)) - scale margin(cosine_label).
@@ -103,11 +179,21 @@ class MarginSoftmax(_SoftmaxHead):
         num_identities: See `PrototypeHead`.
         margin: The target function, a `Margin`.
         scale: Multiplies the cosines; without unit, > 0. ArcFace and CosFace papers: 64.
+        scaling: What multiplies the cosines:
+            "fixed": scale.
+            "learned": a trained scalar that starts at scale (NormFace).
+            "norm": scale times the length of the embedding, which is not normalised (SphereFace).
+            "inner_product": scale times the lengths of the embedding and of the prototype (L-Softmax).
+        focal_gamma: Multiplies each loss by (1 - exp(-loss))^focal_gamma; 0, or >= 1. For every example by itself, and
+            only where the identity is known. foamliu's InsightFace: 2, by mistake on the mean of the batch.
+        sub_centres: Prototypes of each identity; the nearest counts. Sub-centre ArcFace: 3.
         num_sequences: See `PrototypeHead`.
         initializer: See `PrototypeHead`.
+        ignored_label: See `PrototypeHead`.
 
     Call arguments, returns, raises: see `PrototypeHead`.
-    Reference: Deng et al. 2019, ArcFace, https://arxiv.org/abs/1801.07698, equation 4
+    Reference: Deng et al. 2019, ArcFace, https://arxiv.org/abs/1801.07698, equation 4; Deng et al. 2020, Sub-center
+        ArcFace, ECCV, equation 2; Lin et al. 2017, Focal loss, https://arxiv.org/abs/1708.02002, equation 4
     """
 
     def __init__(
@@ -115,27 +201,76 @@ class MarginSoftmax(_SoftmaxHead):
         num_identities: int,
         margin: Margin,
         scale: float = 64.0,
+        scaling: str = "fixed",
+        focal_gamma: float = 0.0,
+        sub_centres: int = 1,
         num_sequences: int = 0,
         initializer: str | keras.initializers.Initializer | None = None,
+        ignored_label: int | None = None,
         **layer_settings: Any,
     ):
-        super().__init__(num_identities, num_sequences, initializer, **layer_settings)
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        super().__init__(num_identities, scale, num_sequences, initializer, ignored_label, **layer_settings)
+        if scaling not in _SCALINGS:
+            raise ValueError(f"scaling must be one of {_SCALINGS}, got {scaling!r}")
+        if focal_gamma and not focal_gamma >= 1:
+            raise ValueError(f"focal_gamma must be 0 or at least 1, got {focal_gamma}")
+        if sub_centres < 1:
+            raise ValueError(f"sub_centres must be at least 1, got {sub_centres}")
         self.margin = margin
-        self.scale = scale
+        self.scaling = scaling
+        self.focal_gamma = focal_gamma
+        self.sub_centres = sub_centres
 
-    def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
+    @property
+    def num_prototypes(self) -> int:
+        return self.num_identities * self.sub_centres
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.scaling == "learned":
+            self.learned_scale = self.add_weight("scale", (), initializer=keras.initializers.Constant(self.scale))
+
+    def compare(self, embeddings: tf.Tensor, labels: tf.Tensor) -> Compared:
         own = self.find(labels)
-        # The scale goes into the small factor of the product, not over its [batch, identities] result.
-        logits, own_logits = products(self.scale * unit(embeddings), self.prototypes, own.rows, normalise=True)
-        target_cosine = own_logits / self.scale
-        target_logits = tf.where(own.known, self.scale * self.margin(target_cosine), own_logits)
-        loss = self._loss(logits, target_logits, own)
-        return HeadOutput(loss, target_cosine, _is_highest(logits, labels))
+        units, lengths = unit(embeddings), length(embeddings)
+        scale = self.learned_scale if self.scaling == "learned" else self.scale
+        scale = scale * (lengths if self.scaling in ("norm", "inner_product") else tf.ones_like(lengths))
+        rows = self.own_rows(units, own.rows)
+        normalise = self.scaling != "inner_product"
+        logits, cosine = products(units, self.prototypes, rows, normalise, scale)
+        if self.sub_centres > 1:
+            logits = tf.reduce_max(tf.reshape(logits, [-1, self.num_identities, self.sub_centres]), axis=2)
+        if not normalise:
+            own_lengths = length(tf.gather(self.prototypes, rows))
+            cosine = tf.math.divide_no_nan(cosine, own_lengths)
+            scale *= own_lengths
+        return Compared(own, lengths, scale, logits, cosine)
+
+    def own_rows(self, units: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        if self.sub_centres == 1:
+            return rows
+        all_rows = rows[:, tf.newaxis] * self.sub_centres + tf.range(self.sub_centres, dtype=rows.dtype)
+        candidates = unit(tf.gather(self.prototypes, all_rows))  # [batch, sub-centres, size]
+        nearest = tf.argmax(tf.einsum("bd,bkd->bk", units, candidates), axis=1, output_type=rows.dtype)
+        return rows * self.sub_centres + nearest
+
+    def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
+        loss = super().losses_of(compared, training)
+        if self.focal_gamma:
+            missing = tf.nn.relu(-tf.math.expm1(-loss))  # 1 - own probability; rounding may make a loss negative
+            loss *= tf.where(compared.own.known, tf.pow(missing, self.focal_gamma), 1.0)
+        return loss
+
+    def target(self, compared: Compared, training: bool) -> tf.Tensor:
+        return self.margin(compared.cosine)
 
     def get_config(self) -> dict[str, Any]:
-        settings = {"margin": keras.utils.serialize_keras_object(self.margin), "scale": self.scale}
+        settings = {
+            "margin": keras.utils.serialize_keras_object(self.margin),
+            "scaling": self.scaling,
+            "focal_gamma": self.focal_gamma,
+            "sub_centres": self.sub_centres,
+        }
         return super().get_config() | settings
 
     @classmethod

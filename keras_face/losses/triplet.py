@@ -1,10 +1,11 @@
-"""Triplet losses, mined over the global batch."""
+"""Triplet losses of each anchor's hardest positive and hardest negative, mined over the global batch."""
 
+import math
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import distance, unit
-from keras_face.losses.replicas import gather_batch
+from keras_face.losses.geometry import angle, distance, unit
+from keras_face.losses.mining import gather_anchors
 
 
 class TripletOutput(NamedTuple):
@@ -23,8 +24,41 @@ class TripletOutput(NamedTuple):
     valid: tf.Tensor
 
 
+class HardestTriplet(keras.layers.Layer):
+    """Compares the distances to the farthest positive and to the nearest negative of each anchor.
+
+    A subclass says what the distance is, and what the difference of the two distances costs.
+    """
+
+    def __init__(self, **layer_settings: Any):
+        super().__init__(**{"dtype": "float32", **layer_settings})
+
+    def distance(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """Returns the distances, float32 [batch], of unit embeddings [batch, size]; falling with the cosine."""
+        raise NotImplementedError
+
+    def cost(self, difference: tf.Tensor) -> tf.Tensor:
+        """Returns the losses for distances to the positive - distances to the negative, both float32 [batch]."""
+        raise NotImplementedError
+
+    def forward(self, embeddings: tf.Tensor, labels: tf.Tensor) -> TripletOutput:
+        """Returns the losses with the distances they come from."""
+        anchors = gather_anchors(unit(embeddings), labels)
+        # The matrix only says who is hardest; the distances that count are computed again, without cancellation.
+        cosine = tf.matmul(tf.stop_gradient(anchors.embeddings), tf.stop_gradient(anchors.others), transpose_b=True)
+        hardest_positive = tf.argmin(tf.where(anchors.positive, cosine, 2.0), axis=1)
+        hardest_negative = tf.argmax(tf.where(anchors.negative, cosine, -2.0), axis=1)
+        positive_distance = self.distance(anchors.embeddings, tf.gather(anchors.others, hardest_positive))
+        negative_distance = self.distance(anchors.embeddings, tf.gather(anchors.others, hardest_negative))
+        loss = anchors.averaged(self.cost(positive_distance - negative_distance))
+        return TripletOutput(loss, positive_distance, negative_distance, anchors.valid)
+
+    def call(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self.forward(embeddings, labels).loss
+
+
 @keras.utils.register_keras_serializable(package="keras_face")
-class BatchHardTriplet(keras.layers.Layer):
+class BatchHardTriplet(HardestTriplet):
     """Keeps every anchor's farthest positive nearer than its nearest negative, by a margin.
 
     loss = max(0, distance to the farthest positive - distance to the nearest negative + margin), on unit embeddings.
@@ -51,45 +85,89 @@ class BatchHardTriplet(keras.layers.Layer):
     """
 
     def __init__(self, margin: float = 0.3, squared: bool = False, **layer_settings: Any):
-        super().__init__(**{"dtype": "float32", **layer_settings})
+        super().__init__(**layer_settings)
         if not margin > 0:
             raise ValueError(f"margin must be a distance above 0, got {margin}")
         self.margin = margin
         self.squared = squared
 
-    def forward(self, embeddings: tf.Tensor, labels: tf.Tensor) -> TripletOutput:
-        """Returns the losses with the distances they come from."""
-        anchors, anchor_labels = unit(embeddings), tf.convert_to_tensor(labels)
-        embeddings, labels, start = gather_batch(anchors, anchor_labels)
-        positive, negative = _relations(labels)
-        valid = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
-        loss_scale = tf.math.divide_no_nan(
-            tf.cast(tf.size(valid), tf.float32), tf.reduce_sum(tf.cast(valid, tf.float32))
-        )
+    def distance(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        return distance(first, second, self.squared)
 
-        own = start + tf.range(tf.shape(anchor_labels)[0])
-        positive, negative, valid = (tf.gather(mask, own) for mask in (positive, negative, valid))
-        # The matrix only says who is hardest; the distances that count are computed again, without cancellation.
-        cosine = tf.matmul(tf.stop_gradient(anchors), tf.stop_gradient(embeddings), transpose_b=True)
-        hardest_positive = tf.argmin(tf.where(positive, cosine, 2.0), axis=1)
-        hardest_negative = tf.argmax(tf.where(negative, cosine, -2.0), axis=1)
-        positive_distance = distance(anchors, tf.gather(embeddings, hardest_positive), self.squared)
-        negative_distance = distance(anchors, tf.gather(embeddings, hardest_negative), self.squared)
-        violation = tf.nn.relu(positive_distance - negative_distance + self.margin)
-        loss = tf.where(valid, loss_scale * violation, 0.0)
-        return TripletOutput(loss, positive_distance, negative_distance, valid)
-
-    def call(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return self.forward(embeddings, labels).loss
+    def cost(self, difference: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(difference + self.margin)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margin": self.margin, "squared": self.squared}
 
 
-def _relations(labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns which examples are positives and which are negatives of which, both bool [batch, batch]."""
-    same = labels[:, tf.newaxis] == labels[tf.newaxis, :]
-    positive = same & ~tf.eye(tf.size(labels), dtype=tf.bool)
-    unknown = labels < 0
-    negative = ~same & ~(unknown[:, tf.newaxis] & unknown[tf.newaxis, :])
-    return positive, negative
+@keras.utils.register_keras_serializable(package="keras_face")
+class SoftMarginTriplet(HardestTriplet):
+    """Pulls every anchor's farthest positive nearer than its nearest negative, ever less but without an end.
+
+    loss = log(1 + exp(distance to the farthest positive - distance to the nearest negative)), on unit embeddings: the
+    batch-hard loss with a softplus in the place of the hinge and its margin. Positives, negatives and anchors that do
+    not count are those of `BatchHardTriplet`.
+
+    Args:
+        squared: Uses squared distances, in [0, 4], instead of distances, in [0, 2].
+
+    Call arguments:
+        embeddings: Any floating type, [batch, embedding_size]; need not be of unit length.
+        labels: integer [batch]; negative for a sequence of unknown person.
+
+    Returns: float32 [batch], one loss per example of this replica.
+    Reference: Hermans et al. 2017, In Defense of the Triplet Loss, https://arxiv.org/abs/1703.07737, section 2,
+        "soft-margin"
+    """
+
+    def __init__(self, squared: bool = False, **layer_settings: Any):
+        super().__init__(**layer_settings)
+        self.squared = squared
+
+    def distance(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        return distance(first, second, self.squared)
+
+    def cost(self, difference: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softplus(difference)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"squared": self.squared}
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class AngularTriplet(HardestTriplet):
+    """Keeps every anchor's farthest positive at a smaller angle than its nearest negative, by a margin.
+
+    loss = max(0, angle to the farthest positive - angle to the nearest negative + margin). The derivative of the angle,
+    infinite in the formula where two embeddings point in one direction or in opposite ones, is clamped as in
+    `geometry.angle`. Positives, negatives and anchors that do not count are those of `BatchHardTriplet`; the source
+    takes triplets that were mined before the step instead.
+
+    Args:
+        margin: Radians, in (0, pi). InsightFace: 0.35.
+
+    Call arguments:
+        embeddings: Any floating type, [batch, embedding_size]; need not be of unit length.
+        labels: integer [batch]; negative for a sequence of unknown person.
+
+    Returns: float32 [batch], one loss per example of this replica.
+    Raises: ValueError if margin is out of range.
+    Reference: InsightFace (MXNet), https://github.com/deepinsight/insightface, recognition/ArcFace/train.py, loss
+        "atriplet", margin in sample_config.py
+    """
+
+    def __init__(self, margin: float = 0.35, **layer_settings: Any):
+        super().__init__(**layer_settings)
+        if not 0 < margin < math.pi:
+            raise ValueError(f"margin must be an angle in (0, pi) radians, got {margin}")
+        self.margin = margin
+
+    def distance(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        return angle(tf.reduce_sum(first * second, axis=1))
+
+    def cost(self, difference: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(difference + self.margin)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"margin": self.margin}

@@ -1,0 +1,176 @@
+"""Distillation: what a teacher makes of the same images is the aim."""
+
+from typing import Any
+
+from keras_face.backend import keras, tf
+from keras_face.losses.geometry import unit
+from keras_face.losses.prototypes import PrototypeHead, products
+from keras_face.losses.replicas import gather, position
+
+
+class Distillation(keras.layers.Layer):
+    """Base of the losses with a teacher, `layer(embeddings, labels, training, teacher=...)`; computes in float32."""
+
+    def __init__(self, **layer_settings: Any):
+        super().__init__(**{"dtype": "float32", **layer_settings})
+
+    def aim(self, teacher: tf.Tensor | None, size: int | None = None) -> tf.Tensor:
+        """Returns what the teacher gave as a float32 constant, after checking that it is there and has this size."""
+        if teacher is None:
+            raise ValueError(f"{self.name} must be called with teacher=, got None")
+        teacher = tf.convert_to_tensor(teacher)
+        if teacher.shape.rank != 2 or size not in (None, teacher.shape[1]):
+            raise ValueError(f"{self.name} expects a teacher of shape [batch, {size or 'any'}], got {teacher.shape}")
+        return tf.stop_gradient(tf.cast(teacher, tf.float32))
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class CosineDistillation(Distillation):
+    """Turns each embedding towards the teacher's embedding of the same image: 1 - cosine(student, teacher).
+
+    Call arguments:
+        embeddings: Any floating type, [batch, size]; need not be of unit length.
+        labels: Not used.
+        teacher: Any floating type, [batch, size], the teacher's embeddings; no gradient goes there.
+
+    Returns: float32 [batch], one loss per example in [0, 2]; 1 where one of the two is 0.
+    Raises: ValueError if the teacher is missing or has another size.
+    Reference: Keras_insightface's distillation, which gives it weight 128,
+        https://github.com/leondgarse/Keras_insightface
+    """
+
+    def call(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False, teacher: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        aim = self.aim(teacher, embeddings.shape[-1])
+        return 1.0 - tf.reduce_sum(unit(embeddings) * unit(aim), axis=1)
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class LogitDistillation(Distillation):
+    """Brings the student's probabilities of all identities to the teacher's, both softened by a temperature.
+
+    loss = T^2 KL(softmax(teacher / T) || softmax(scale * cosines / T)), with the margin-free cosines of embedding and
+    the head's prototypes. T^2 keeps the size of the gradient when T changes.
+
+    Args:
+        head: The head whose prototypes make the student's logits; they are trained by this loss as well. With several
+            prototypes for an identity the nearest counts.
+        scale: Multiplies the cosines; without unit, > 0. Take the teacher's. ArcFace: 64.
+        temperature: T, without unit, > 0. Hinton et al. try 1 to 20.
+
+    Call arguments:
+        embeddings: Any floating type, [batch, embedding_size].
+        labels: Not used: the examples of unknown identity count too.
+        teacher: Any floating type, [batch, identities], the teacher's logits (scale * cosines, without margin); no
+            gradient goes there.
+
+    Returns: float32 [batch], one loss per example, >= 0 up to rounding.
+    Raises: ValueError if a setting is out of range, or the teacher is missing or has other identities.
+    Reference: Hinton et al. 2015, Distilling the Knowledge in a Neural Network, https://arxiv.org/abs/1503.02531,
+        section 2
+    """
+
+    def __init__(self, head: PrototypeHead, scale: float = 64.0, temperature: float = 4.0, **layer_settings: Any):
+        super().__init__(**layer_settings)
+        if not scale > 0:
+            raise ValueError(f"scale must be above 0, got {scale}")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        self.head = head
+        self.scale = scale
+        self.temperature = temperature
+
+    def build(self, input_shape: Any) -> None:
+        if not self.head.built:
+            self.head.build(input_shape)
+        super().build(input_shape)
+
+    def call(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False, teacher: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        identities = self.head.num_identities
+        aim = self.aim(teacher, identities) / self.temperature
+        vectors = self.scale / self.temperature * unit(embeddings)
+        no_rows = tf.zeros(tf.shape(vectors)[:1], tf.int32)  # the own products are not asked for
+        logits, _ = products(vectors, self.head.prototypes, no_rows, normalise=True)
+        if self.head.num_prototypes != identities:
+            logits = tf.reduce_max(tf.reshape(logits, [tf.shape(logits)[0], identities, -1]), axis=2)
+        probabilities = tf.nn.softmax(aim)
+        entropy = tf.nn.softmax_cross_entropy_with_logits(probabilities, aim)
+        return self.temperature**2 * (tf.nn.softmax_cross_entropy_with_logits(probabilities, logits) - entropy)
+
+    def get_config(self) -> dict[str, Any]:
+        settings = {
+            "head": keras.layers.serialize(self.head),
+            "scale": self.scale,
+            "temperature": self.temperature,
+        }
+        return super().get_config() | settings
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LogitDistillation":
+        return cls(**{**config, "head": keras.layers.deserialize(config["head"])})
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class RelationalDistillation(Distillation):
+    """Brings the distances between the student's embeddings to those between the teacher's, whatever their sizes.
+
+    loss_i = mean over j != i of h(||s_i - s_j|| / mean distance of the s, ||t_i - t_j|| / mean distance of the t), with
+    s the student's and t the teacher's embeddings of the global batch, the mean distances over its pairs i != j,
+    differentiated too, and Huber's h(a, b) = (a - b)^2 / 2 where |a - b| <= 1 and |a - b| - 1/2 beyond. The mean over
+    the batch is the paper's sum over all pairs, divided by their number. The angle-wise term, which compares all
+    triples, is left out.
+
+    Args:
+        normalise: Uses unit embeddings of both, as faces are compared. The paper's students are not normalised; there
+            the squared distance of embeddings longer than about 1e19 overflows.
+
+    Call arguments:
+        embeddings: Any floating type, [batch, size].
+        labels: Not used: all pairs count.
+        teacher: Any floating type, [batch, any size], the teacher's embeddings; no gradient goes there.
+
+    Returns: float32 [batch], one loss per example, >= 0; 0 for the only example of a batch.
+    Raises: ValueError if the teacher is missing.
+    Reference: Park et al. 2019, Relational Knowledge Distillation, https://arxiv.org/abs/1904.05068, section 3.2.1
+    """
+
+    def __init__(self, normalise: bool = True, **layer_settings: Any):
+        super().__init__(**layer_settings)
+        self.normalise = normalise
+
+    def call(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False, teacher: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        student, aim = tf.cast(embeddings, tf.float32), self.aim(teacher)
+        if self.normalise:
+            student, aim = unit(student), unit(aim)
+        sizes = [student.shape[1], aim.shape[1]]
+        gathered = gather(tf.concat([student, aim], axis=1))
+        of_student, of_teacher = (_relative_distances(vectors) for vectors in tf.split(gathered, sizes, axis=1))
+        apart = tf.abs(of_student - of_teacher)
+        huber = tf.where(apart <= 1.0, tf.square(apart) / 2.0, apart - 0.5)
+        others = tf.maximum(tf.shape(gathered)[0] - 1, 1)
+        size = tf.shape(student)[0]
+        own = position(size) + tf.range(size)
+        return tf.gather(tf.reduce_sum(huber, axis=1), own) / tf.cast(others, tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"normalise": self.normalise}
+
+
+def _relative_distances(vectors: tf.Tensor) -> tf.Tensor:
+    """Returns all distances, float32 [batch, batch], divided by the mean of those between two; 0 where all are one.
+
+    Points that rounding of the matrix product cannot tell apart are at distance 0, with gradient 0.
+    """
+    squares = tf.reduce_sum(tf.square(vectors), axis=1)
+    squares = squares[:, tf.newaxis] + squares[tf.newaxis, :]
+    squared = squares - 2.0 * tf.matmul(vectors, vectors, transpose_b=True)
+    apart = squared > 1e-6 * squares
+    distances = tf.where(apart, tf.sqrt(tf.where(apart, squared, 1.0)), 0.0)
+    size = tf.cast(tf.shape(vectors)[0], tf.float32)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(distances), size * (size - 1.0))
+    return tf.math.divide_no_nan(distances, mean)

@@ -1,0 +1,101 @@
+"""Heads that reshape all cosines, not only the own one: AirFace and the class-level circle loss."""
+
+import math
+from typing import Any
+
+from keras_face.backend import keras, tf
+from keras_face.losses.geometry import angle
+from keras_face.losses.softmax import Compared, CosineSoftmax
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class AirFace(CosineSoftmax):
+    """Cross-entropy of values that are linear in the angle: 1 - 2 angle / pi, the own angle widened by a margin.
+
+    For a label < 0 all values are without a margin and the target is uniform. `li_arcface` has the same target beside
+    plain cosines.
+
+    Args:
+        num_identities: See `PrototypeHead`.
+        margin: Added to the own angle; radians, [0, pi). Paper: 0.45.
+        scale: Multiplies the values; without unit, > 0. Paper: 64.
+        num_sequences: See `PrototypeHead`.
+        initializer: See `PrototypeHead`.
+        ignored_label: See `PrototypeHead`.
+
+    Call arguments, returns, raises: see `PrototypeHead`.
+    Reference: Li et al. 2019, AirFace, https://arxiv.org/abs/1907.12256, equation 4
+    """
+
+    def __init__(
+        self,
+        num_identities: int,
+        margin: float = 0.45,
+        scale: float = 64.0,
+        num_sequences: int = 0,
+        initializer: str | keras.initializers.Initializer | None = None,
+        ignored_label: int | None = None,
+        **layer_settings: Any,
+    ):
+        super().__init__(num_identities, scale, num_sequences, initializer, ignored_label, **layer_settings)
+        if not 0 <= margin < math.pi:
+            raise ValueError(f"margin must be an angle in [0, pi) radians, got {margin}")
+        self.margin = margin
+
+    def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
+        margins = tf.where(compared.own.known, self.margin, 0.0)
+        target = self.scale * (1.0 - 2.0 / math.pi * (angle(compared.cosine) + margins))
+        rivals = self.scale * (1.0 - 2.0 / math.pi * angle(compared.logits / self.scale))
+        return self.cross_entropy(rivals, target, compared.own)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"margin": self.margin}
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class ClassCircle(CosineSoftmax):
+    """Circle loss with class labels: every cosine is weighed by how far it is from where it should be.
+
+    own logit = scale max(0, 1 + margin - cosine) (cosine - (1 - margin)),
+    other logits = scale max(0, cosine_j + margin) (cosine_j - margin); the factors max(0, ...) are constants to the
+    gradient. For a label < 0 all logits are of the second form and the target is uniform.
+
+    Args:
+        num_identities: See `PrototypeHead`.
+        margin: Relaxation; cosine units, (0, 1). Paper: 0.25.
+        scale: gamma, without unit, > 0. Paper: 256.
+        num_sequences: See `PrototypeHead`.
+        initializer: See `PrototypeHead`.
+        ignored_label: See `PrototypeHead`.
+
+    Call arguments, returns, raises: see `PrototypeHead`.
+    Reference: Sun et al. 2020, Circle loss, https://arxiv.org/abs/2002.10857, equations 4 to 8
+    """
+
+    def __init__(
+        self,
+        num_identities: int,
+        margin: float = 0.25,
+        scale: float = 256.0,
+        num_sequences: int = 0,
+        initializer: str | keras.initializers.Initializer | None = None,
+        ignored_label: int | None = None,
+        **layer_settings: Any,
+    ):
+        super().__init__(num_identities, scale, num_sequences, initializer, ignored_label, **layer_settings)
+        if not 0 < margin < 1:
+            raise ValueError(f"margin must be a cosine in (0, 1), got {margin}")
+        self.margin = margin
+
+    def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
+        cosine = compared.cosine
+        genuine = tf.nn.relu(1.0 + self.margin - tf.stop_gradient(cosine)) * (cosine - (1.0 - self.margin))
+        target = self.scale * tf.where(compared.own.known, genuine, self._impostor(cosine))
+        rivals = self.scale * self._impostor(compared.logits / self.scale)
+        return self.cross_entropy(rivals, target, compared.own)
+
+    def _impostor(self, cosine: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(tf.stop_gradient(cosine) + self.margin) * (cosine - self.margin)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"margin": self.margin}
