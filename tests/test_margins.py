@@ -181,7 +181,7 @@ def test_a_margin_comes_back_from_its_config(margin):
         (lambda: ArcMargin(28.6), "got 28.6"),
         (lambda: ArcMargin(beyond_pi="clip"), "beyond_pi must be one of .*'reflect'.* got 'clip'"),
         (lambda: MultipliedMargin(0.5), "multiplier must be at least 1, got 0.5"),
-        (lambda: CombinedMargin(angle_margin=4.0), r"angle_margin must be an angle in \\[0, pi\\) radians, got 4.0"),
+        (lambda: CombinedMargin(angle_margin=4.0), r"angle_margin must be an angle in \[0, pi\) radians, got 4.0"),
         (lambda: LinearMargin(slope=0.0), "slope must be above 0 per radian, got 0.0"),
         (lambda: SineMargin(0.0), "factor must be above 0, got 0.0"),
         (lambda: ArcMargin(gradient="none"), "gradient must be one of .*'detached'.* got 'none'"),

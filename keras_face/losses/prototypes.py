@@ -80,7 +80,7 @@ def products(
         matrix = tf.matmul(scaled, prototypes, transpose_b=True)
         own_prototypes = tf.gather(prototypes, rows)
         if normalise:
-            inverse_lengths = tf.math.reciprocal_no_nan(_lengths(prototypes))
+            inverse_lengths = tf.math.reciprocal_no_nan(tf.norm(prototypes, axis=1))
             matrix *= inverse_lengths
             own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
         own = tf.reduce_sum(vectors * own_prototypes, axis=1)
@@ -105,12 +105,6 @@ def products(
 
     ones = tf.ones_like(rows, tf.float32) if scale is None else scale
     return compute(vectors, tf.convert_to_tensor(prototypes), ones)
-
-
-def _lengths(rows: tf.Tensor) -> tf.Tensor:
-    """Returns the lengths of the rows; as products of each row with itself, which need no copy of the squares."""
-    squares = tf.matmul(rows[:, tf.newaxis, :], rows[:, :, tf.newaxis])
-    return tf.sqrt(squares[:, 0, 0])
 
 
 class PrototypeHead(keras.layers.Layer):

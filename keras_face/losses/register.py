@@ -48,6 +48,7 @@ class Entry:
         use: When to use it.
         margin: Class of the margin that it is made with, if it is a margin softmax.
         defaults: Defaults other than those of the two classes.
+        source: Where it is from, if that is not the first reference of the margin, or of the layer without a margin.
     """
 
     layer: type[keras.layers.Layer]
@@ -55,6 +56,7 @@ class Entry:
     use: str
     margin: type[Margin] | None = None
     defaults: dict[str, Any] = dataclasses.field(default_factory=dict)
+    source: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """Returns the settings with their defaults; `inspect.Parameter.empty` for one that must be given."""
@@ -81,6 +83,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
         "noisy labels; then drop the outliers and train again with K = 1",
         ArcMargin,
         {"sub_centres": 3},
+        "Deng et al. 2020, Sub-center ArcFace, ECCV, equation 2",
     ),
     "a_softmax": Entry(
         AnnealedSoftmax,
@@ -94,6 +97,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
         "SphereFace's parent; prototypes of any length",
         MultipliedMargin,
         {"scaling": "inner_product"},
+        "Liu et al. 2016, L-Softmax, https://arxiv.org/abs/1612.02295",
     ),
     "sphereface_r": Entry(
         MarginSoftmax,
@@ -101,6 +105,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
         "SphereFace without annealing (opensphere)",
         MultipliedMargin,
         {"multiplier": 1.7, "gradient": "detached", "scale": 30.0},
+        "Liu et al. 2022, SphereFace Revived, https://arxiv.org/abs/2109.05565; opensphere, sphereface.py",
     ),
     "linear_phi": Entry(
         MarginSoftmax, "s (cos 0.5 - (1 + 2 cos 0.5) t / pi)", "LATSE's default", LinearMargin, {"scale": 16.0}
@@ -127,6 +132,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
     "li_arcface": Entry(
         MarginSoftmax, "s (1 - 2 (t + 0.45) / pi)", "li-ArcFace's line beside plain cosines", LinearMargin,
         {"intercept": 1.0 - 0.9 / math.pi, "slope": 2.0 / math.pi, "scale": 64.0},
+        "Li et al. 2019, AirFace, https://arxiv.org/abs/1907.12256",
     ),
     "sine_phi": Entry(
         MarginSoftmax, "s (1 - 3 sin(t / 2))", "LATSE's curve, to compare", SineMargin, {"scale": 16.0}
@@ -165,7 +171,8 @@ OTHER_HEADS: dict[str, Entry] = {
     "sphereface2": Entry(SphereFace2, "C binary problems of s (g(c) -+ m) + b", "noisy labels; no softmax over C"),
     "uniface": Entry(UniFace, "C binary problems of s (c - m) - b", "one threshold for all people (verification)"),
     "unpg": Entry(
-        UnifiedNegatives, "s cos(t + m), and impostor pairs of the batch as rivals", "large batches", ArcMargin
+        UnifiedNegatives, "s cos(t + m), and impostor pairs of the batch as rivals", "large batches", ArcMargin,
+        source="Jung et al. 2022, Unified Negative Pair Generation, https://arxiv.org/abs/2203.11593, equations 6 to 9",
     ),
     "margin_loss": Entry(MarginLoss, "2 - (c - max c_j)", "margin-centre-face's, no scale and no margin to choose"),
 }  # fmt: skip

@@ -1,0 +1,99 @@
+"""Time and memory of every classification head, forward and backward, beside a plain softmax of the same size.
+
+    python benchmarks/losses.py [--identities 10000,100000,1000000] [--heads arcface,cosface] [--rounds 5]
+
+Batch 64, embeddings of 512 numbers. Every head runs in a process of its own: its memory is the peak above the weights
+alone (so the gradient of the prototypes, as large as they are, counts). Then it takes turns with a plain softmax and
+with the normalised softmax, which has no margin, so that what else the machine does hits all alike, and the ratios of
+the medians are printed.
+"""
+
+import multiprocessing
+import os
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app, flags
+
+IDENTITIES = flags.DEFINE_list("identities", ["10000", "100000", "1000000"], "Sizes of the heads.")
+HEADS = flags.DEFINE_list("heads", [], "Heads to measure; default: all.")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Timed steps of each.", lower_bound=1)
+
+BATCH, SIZE = 64, 512
+
+
+def peak_memory() -> int:
+    """Returns the largest resident memory since the last `forget_peak`, in bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def training_step(name: str, identities: int, keras_face_losses, tf):
+    """Returns a function that computes the gradient of a new head by its weights and by the embeddings."""
+    head = keras_face_losses.get(name, num_identities=identities)
+    head.build((None, SIZE))
+    embeddings = tf.random.normal([BATCH, SIZE], seed=1)
+    labels = tf.random.uniform([BATCH], 0, identities, tf.int64, seed=2)
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            loss = tf.reduce_mean(head(embeddings, labels, training=True))
+        return tape.gradient(loss, [embeddings, *head.trainable_weights])
+
+    def step() -> float:
+        begun = time.perf_counter()
+        gradients()[0].numpy()
+        return time.perf_counter() - begun
+
+    return step
+
+
+def measure(name: str, identities: int, rounds: int) -> tuple[list[float], int]:
+    """Returns the median seconds of the head, of softmax and of norm_softmax, and the head's memory in bytes."""
+    from keras_face import losses
+    from keras_face.backend import tf
+
+    step = training_step(name, identities, losses, tf)
+    forget_peak()
+    before = peak_memory()
+    step()
+    step()
+    memory = peak_memory() - before
+    steps = [step, *(training_step(other, identities, losses, tf) for other in ("softmax", "norm_softmax"))]
+    for other in steps:
+        other()
+    times = [[each() for each in steps] for _ in range(rounds)]
+    return [statistics.median(each) for each in zip(*times, strict=True)], memory
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError("Too many arguments.")
+    from keras_face.losses import register
+
+    heads = HEADS.value or [*register.SOFTMAX_HEADS, *register.OTHER_HEADS]
+    spawn = multiprocessing.get_context("spawn")
+    print(f"{'head':22}{'identities':>11}{'ms':>9}{'x softmax':>11}{'x norm_softmax':>16}{'MiB':>8}{'x logits':>10}")
+    for identities in map(int, IDENTITIES.value):
+        for name in heads:
+            with spawn.Pool(1) as pool:
+                (own, plain, normalised), memory = pool.apply(measure, (name, identities, ROUNDS.value))
+            # Beside the gradient of the prototypes, in copies of the [batch, identities] logits.
+            copies = (memory - 4 * identities * SIZE) / (4 * identities * BATCH)
+            ratios = f"{own / plain:>11.2f}{own / normalised:>16.2f}"
+            print(
+                f"{name:22}{identities:>11,}{1e3 * own:>9.1f}{ratios}{memory / 2**20:>8.0f}{copies:>10.1f}", flush=True
+            )
+
+
+if __name__ == "__main__":
+    app.run(main)
