@@ -133,7 +133,7 @@ class FaceModel(keras.Model):
             head: HeadOutput | None = None
             for name, layer in self.loss_layers.items():
                 if isinstance(layer, PrototypeHead) and head is None:
-                    head = layer.forward(embeddings, labels, training=True)
+                    head, head_layer = layer.forward(embeddings, labels, training=True), layer
                     loss = head.loss
                 elif isinstance(layer, AngularCentre) and head is not None:
                     loss = layer.from_cosine(head.target_cosine, labels)
@@ -148,7 +148,7 @@ class FaceModel(keras.Model):
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        known = tf.cast(labels >= 0, tf.float32)
+        known = tf.cast(labels >= 0 if head is None else head_layer.knows(labels), tf.float32)
         if head is not None:
             sums["accuracy"] = tf.reduce_sum(known * tf.cast(head.correct, tf.float32))
             sums["target_cosine"] = tf.reduce_sum(known * head.target_cosine)

@@ -105,7 +105,7 @@ class _Training:
             rate = self._loop()
         finally:
             signal.signal(signal.SIGTERM, before)
-        return {"images_per_second": rate, **(self._finish() if self.chief else {})}
+        return {"images_per_second": rate, **self._finish()}
 
     def _mixture(self) -> Mixture:
         config = self.config
@@ -251,17 +251,18 @@ class _Training:
 
     def _summarise(self, step: int, numbers: dict[str, float], batch: Any) -> None:
         training = self.config.training
-        if self.summaries is None:
-            return
-        if step % training.show_info_interval == 0:
+        if self.summaries is not None and step % training.show_info_interval == 0:
             rate = float(self.schedule(step - 1))
             self.summaries.scalars(step, {**numbers, "learning_rate": rate}, "train")
         if step % training.summary_interval == 0 or step == 1:
             images = self.strategy.experimental_local_results(batch["images"])[0]
             labels = self.strategy.experimental_local_results(batch["labels"])[0]
-            self.summaries.sheet(step, "train/crops", images.numpy())
-            if self.config.loss.head != "none":
-                self.summaries.histogram(step, "train/target_angle", self.model.target_angles(images, labels).numpy())
+            # On every worker: reading a variable of all workers takes all of them.
+            angles = self.model.target_angles(images, labels) if self.config.loss.head != "none" else None
+            if self.summaries is not None:
+                self.summaries.sheet(step, "train/crops", images.numpy())
+                if angles is not None:
+                    self.summaries.histogram(step, "train/target_angle", angles.numpy())
 
     def _validate(self, step: int) -> None:
         self.served.assign(self.model.averaged_weights())
@@ -277,13 +278,17 @@ class _Training:
             self.best_kept.save(checkpoint_number=step)
 
     def _finish(self) -> dict[str, Any]:
-        """Exports the chosen weights, measures them beside the baselines, and writes the results."""
+        """Exports the chosen weights, measures them beside the baselines, and writes the results.
+
+        Every worker comes here, as reading a variable of all workers takes all of them; the chief alone writes.
+        """
         if self.config.validation.best != "last":
             self._validate(int(self.step.numpy()))
-            kept = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints" / "best"))
-            self.newest.checkpoint.restore(kept).assert_existing_objects_matched()
+            self.newest.checkpoint.restore(self.best_kept.latest_checkpoint).assert_existing_objects_matched()
             logger.info("the best on %s is step %d", self.config.validation.best, int(self.step.numpy()))
         self.served.assign(self.model.averaged_weights())
+        if not self.chief:
+            return {}
         facts = {
             "backbone": self.config.model.backbone,
             "template": self.mixture.datasets[0].template,

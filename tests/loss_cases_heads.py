@@ -182,11 +182,10 @@ def elastic(form, margin, deviation, ranked):
         # The draws by the same generator; how they are ranked and used by another road.
         margins = tf.random.stateless_normal([len(labels)], [0, int(weights[1])], margin, deviation).numpy()
         if ranked:
-            own = [
-                values[max(label, 0)] for values, label in zip(cosines_of(embeddings, weights[0]), labels, strict=True)
-            ]
-            ordered = sorted(margins)
-            for k, example in enumerate(sorted(range(len(labels)), key=lambda i: -own[i])):
+            values = cosines_of(embeddings, weights[0])
+            known = [i for i, label in enumerate(labels) if label >= 0]
+            ordered = sorted(margins[: len(known)])
+            for k, example in enumerate(sorted(known, key=lambda i: -values[i, labels[i]])):
                 margins[example] = ordered[k]
         rows = []
         for i, (values, label) in enumerate(zip(cosines_of(embeddings, weights[0]), labels, strict=True)):

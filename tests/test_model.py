@@ -82,6 +82,46 @@ def test_two_replicas_see_and_learn_what_one_does(one_replica, two_replicas, set
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "head", ["a_softmax", "adacos", "curricularface", "adaface", "elastic_cosface_plus", "sphereface2", "unpg"]
+)
+def test_heads_with_state_train_the_same_on_two_replicas_as_on_one(one_replica, two_replicas, head):
+    with one_replica.scope():
+        one = model(head=head, accumulation_steps=2)
+    with two_replicas.scope():
+        two = model(head=head, accumulation_steps=2)
+    start = one.loss_layers[head].get_weights()
+    seen_by_one, seen_by_two = train_step_in_order(one, one_replica), train_step_in_order(two, two_replicas)
+    for name, value in seen_by_one.items():
+        assert value == pytest.approx(seen_by_two[name], rel=1e-5), name
+    for left, right in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+    moved = [np.any(a != b) for a, b in zip(start, one.loss_layers[head].get_weights(), strict=True)]
+    assert all(moved)
+
+
+def train_step_in_order(made, strategy):
+    """Trains one step; each part of the batch holds the same examples, however many replicas there are."""
+    whole, replicas = batch(16), strategy.num_replicas_in_sync
+    parts = [tf.split(value, 2) for value in (whole["images"], whole["labels"])]
+    shares = [
+        [tf.concat([tf.split(part, replicas)[replica] for part in values], 0) for values in parts]
+        for replica in range(replicas)
+    ]
+
+    def share(position):
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: shares[context.replica_id_in_sync_group][position]
+        )
+
+    @tf.function
+    def step(images, labels):
+        seen = strategy.run(made.train_step, args=({"images": images, "labels": labels},))
+        return {name: strategy.experimental_local_results(value)[0] for name, value in seen.items()}
+
+    return {name: float(value) for name, value in step(share(0), share(1)).items()}
+
+
 def test_the_loss_is_the_weighted_sum_of_the_means_of_its_terms(one_replica):
     with one_replica.scope():
         made = model()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from keras_face import config
 from keras_face.backend import tf
+from keras_face.data.synthetic import write_ytf_style
 from keras_face.export import load_embedder
 from keras_face.training import train
 
@@ -251,3 +253,69 @@ def test_the_program_prints_a_mistake_without_a_stack_trace(tmp_path, repository
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: --set: [training] stepz: unknown key; did you mean steps?")
     assert "Traceback" not in done.stderr
+
+
+def test_two_workers_train_one_model_which_the_chief_saves_and_exports(tmp_path, repository):
+    sockets = [socket.socket() for _ in range(2)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    cluster = {"worker": [f"localhost:{each.getsockname()[1]}" for each in sockets]}
+    for each in sockets:
+        each.close()
+    quick = ["run.strategy=multi_worker", "run.deterministic=False", "training.steps=2", "synthetic.people=4"]
+    workers = []
+    for index in range(2):
+        environment = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
+        with (tmp_path / f"log{index}").open("w") as log:
+            workers.append(
+                subprocess.Popen(
+                    command(tmp_path / f"out{index}", *quick),
+                    cwd=repository,
+                    env={**os.environ, **environment},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    try:
+        for index, worker in enumerate(workers):
+            assert worker.wait(timeout=300) == 0, (tmp_path / f"log{index}").read_text()[-2000:]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert "on 2 replicas" in (tmp_path / "log0").read_text()
+    assert load_embedder(tmp_path / "out0" / "export").embedding_size == 16
+    assert not (tmp_path / "out1" / "checkpoints").exists()
+    assert not (tmp_path / "out1" / "export").exists()
+
+
+def test_a_list_of_photos_trains_and_a_list_of_pairs_of_frames_validates(uninterrupted, tmp_path):
+    """margin-centre-face's roads: `[WebFace] train_list` with `prefix`, and `[ytf] pairs` while training."""
+    photos = uninterrupted / "synthetic" / "train"
+    people = sorted(path for path in photos.iterdir() if path.is_dir())
+    lines = [f"{photo.relative_to(photos)} {label}" for label, each in enumerate(people) for photo in each.iterdir()]
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    frames = tmp_path / "ytf"
+    write_ytf_style(frames, num_folds=2, pairs_per_fold=3, people_per_fold=3, num_mislabelled=0, frames_per_track=2)
+    tracks = sorted(frames.glob("Person_*/*"))
+    of_first = [track.relative_to(frames) for track in tracks if track.parent == tracks[0].parent]
+    same = [f"1,{left}/{n}.jpg,{right}/0002.jpg" for left in of_first for right in of_first for n in ("0001", "0002")]
+    other = [f"0,{of_first[0]}/0001.jpg,{track.relative_to(frames)}/0001.jpg" for track in tracks[3:]]
+    (tmp_path / "pairs.txt").write_text("\n".join(same + other))
+    run(
+        tmp_path / "run",
+        "data.train=WebFace",
+        f"WebFace.train_list={tmp_path / 'train.txt'}",
+        f"WebFace.prefix={photos}",
+        "ytf.enable=True",
+        f"ytf.prefix={frames}",
+        f"ytf.splits={frames / 'ytf_splits.txt'}",
+        f"ytf.pairs={tmp_path / 'pairs.txt'}",
+        "training.steps=2",
+        "training.validate_interval=1",
+    )
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "12 people, 72 photos, 0 skipped" in log
+    assert "step 1: ytf 0." in log
+    assert [
+        row["protocol"].split()[0] for row in json.loads((tmp_path / "run" / "results.json").read_text())["results"]
+    ]

@@ -18,6 +18,7 @@ class AdaCos(CosineSoftmax):
 
     In training, over the known examples of the global batch and before the loss is taken:
     scale <- log(mean_i sum_{j != label} exp(scale cosine_ij)) / cos(min(pi / 4, median angle to the own prototype)).
+    Nothing in this keeps the scale above 0; with a handful of identities whose prototypes have met, it can fall below.
 
     Args:
         num_identities: See `PrototypeHead`; at least 3. The scale starts at sqrt(2) log(num_identities - 1).
@@ -39,6 +40,7 @@ class AdaCos(CosineSoftmax):
     ):
         if num_identities < 3:
             raise ValueError(f"num_identities must be at least 3 for AdaCos, got {num_identities}")
+        # The logits are then plain cosines; their scale is `moving_scale`.
         super().__init__(num_identities, 1.0, num_sequences, initializer, ignored_label, **layer_settings)
 
     def build(self, input_shape: Any) -> None:
@@ -82,14 +84,15 @@ class CurricularFace(CosineSoftmax):
         num_identities: See `PrototypeHead`.
         margin: Added to the angle; radians, [0, pi).
         scale: Multiplies the cosines; without unit, > 0.
-        momentum: Share by which curriculum, which starts at 0, moves each step.
+        momentum: Share by which curriculum, which starts at 0, moves each step. The authors' code: 0.01, and the mean
+            cosine, as here; their paper has 0.99, and the sum.
         beyond_pi: Of the target, see `ArcMargin`.
         num_sequences: See `PrototypeHead`.
         initializer: See `PrototypeHead`.
         ignored_label: See `PrototypeHead`.
 
     Call arguments, returns, raises: see `PrototypeHead`.
-    Reference: Huang et al. 2020, CurricularFace, https://arxiv.org/abs/2004.00288, equations 5 to 7
+    Reference: Huang et al. 2020, CurricularFace, https://arxiv.org/abs/2004.00288, equations 5 to 7 and 9
     """
 
     def __init__(
@@ -146,12 +149,13 @@ class AdaFace(CosineSoftmax):
     quality = clip(concentration (length - mean) / (deviation + 0.001), -1, 1) and the target is
     cos(clip(angle - margin quality, 0, pi)) - margin (1 + quality). The lengths, clipped to [0.001, 100], are constants
     to the gradient. In training, before the loss is taken, mean and deviation (of the sample, unbiased) move towards
-    those of the global batch. The authors' code also keeps all cosines 0.001 away from -1 and 1; nothing needs it here.
+    those of the global batch, unknown identities too; one example alone has no deviation and moves none. The authors'
+    code also keeps all cosines 0.001 away from -1 and 1; nothing needs it here.
 
     Args:
         num_identities: See `PrototypeHead`.
         margin: Of the angle in radians and of the cosine, [0, 1).
-        concentration: Deviations of the length by this fraction of which the margin is fully one-sided; > 0.
+        concentration: The paper's h, > 0: quality reaches -1 and 1 at deviation / concentration from the mean.
         scale: Multiplies the cosines; without unit, > 0.
         momentum: Share by which mean (starts at 20) and deviation (at 100) move each step. Paper: 0.01 (t_alpha; the
             default of the authors' class is 1, their training script's is 0.01).
@@ -193,12 +197,14 @@ class AdaFace(CosineSoftmax):
         lengths = tf.clip_by_value(tf.stop_gradient(compared.lengths), 1e-3, 100.0)
         mean, deviation = self.mean_length + 0.0, self.length_deviation + 0.0
         if training:
-            everywhere = gather(lengths)
-            batch_mean = tf.reduce_mean(everywhere)
-            squares = tf.reduce_sum(tf.math.squared_difference(everywhere, batch_mean))
-            batch_deviation = tf.sqrt(squares / tf.maximum(tf.size(everywhere, tf.float32) - 1.0, 1.0))
-            mean = moving_mean(self.mean_length, batch_mean, self.momentum)
-            deviation = moving_mean(self.length_deviation, batch_deviation, self.momentum)
+            ignored = compared.own.ignored
+            counts = gather(tf.ones_like(lengths) if ignored is None else tf.cast(~ignored, tf.float32))
+            everywhere, count = gather(lengths), tf.reduce_sum(counts)
+            batch_mean = tf.math.divide_no_nan(tf.reduce_sum(counts * everywhere), count)
+            squares = tf.reduce_sum(counts * tf.math.squared_difference(everywhere, batch_mean))
+            batch_deviation = tf.sqrt(squares / tf.maximum(count - 1.0, 1.0))
+            mean = moving_mean(self.mean_length, batch_mean, self.momentum, moves=count > 0)
+            deviation = moving_mean(self.length_deviation, batch_deviation, self.momentum, moves=count > 1)
         quality = tf.clip_by_value(self.concentration * (lengths - mean) / (deviation + 1e-3), -1.0, 1.0)
         shift = -self.margin * quality
         shifted = compared.cosine * tf.cos(shift) - sine(compared.cosine) * tf.sin(shift)

@@ -7,6 +7,8 @@ from keras_face.losses.margins import Margin
 from keras_face.losses.softmax import Compared, MarginSoftmax
 from keras_face.losses.state import add_state, count_call
 
+_LAMBDAS = ("lambda_base", "lambda_gamma", "lambda_power", "lambda_min")
+
 
 @keras.utils.register_keras_serializable(package="keras_face")
 class AnnealedSoftmax(MarginSoftmax):
@@ -14,13 +16,15 @@ class AnnealedSoftmax(MarginSoftmax):
 
     lambda = max(lambda_min, lambda_base * (1 + lambda_gamma * step)^-lambda_power); the first optimizer step is 1. The
     step is state of the layer: it is saved, and training goes on from it (in the original it starts again).
+    The gradient is that of the formula; the original's layer normalises its part of the margin for the embedding and
+    has none for the prototypes, and its authors say that the true one may want other lambdas.
 
     Args:
         num_identities: See `PrototypeHead`.
         margin: The target function, a `Margin`; for SphereFace and L-Softmax a `MultipliedMargin`.
         scale: See `MarginSoftmax`.
         scaling: See `MarginSoftmax`; SphereFace: "norm"; L-Softmax: "inner_product".
-        lambda_base: >= 0; 0: the margin alone from the start. SphereFace: 1000.
+        lambda_base: >= 0; 0, with lambda_min 0: the margin alone from the start. SphereFace: 1000.
         lambda_gamma: >= 0. SphereFace: 0.12.
         lambda_power: >= 0. SphereFace: 1.
         lambda_min: >= 0. SphereFace: 5, reached at step 1659. L-Softmax: 0 on MNIST, 5 to 10 on hard data.
@@ -63,15 +67,13 @@ class AnnealedSoftmax(MarginSoftmax):
             ignored_label=ignored_label,
             **layer_settings,
         )
-        self.annealing = {
-            "lambda_base": lambda_base,
-            "lambda_gamma": lambda_gamma,
-            "lambda_power": lambda_power,
-            "lambda_min": lambda_min,
-        }
-        for name, value in self.annealing.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must be at least 0, got {value}")
+        self.lambda_base = lambda_base
+        self.lambda_gamma = lambda_gamma
+        self.lambda_power = lambda_power
+        self.lambda_min = lambda_min
+        for name in _LAMBDAS:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if accumulation_steps < 1:
             raise ValueError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
         self.accumulation_steps = accumulation_steps
@@ -86,10 +88,14 @@ class AnnealedSoftmax(MarginSoftmax):
 
     def mixture(self, step: int | tf.Tensor) -> tf.Tensor:
         """Returns lambda, float32, at an optimizer step; the first is 1."""
-        base, gamma, power, least = self.annealing.values()
-        return tf.maximum(least, base * tf.pow(1.0 + gamma * tf.cast(step, tf.float32), -power))
+        falling = tf.pow(1.0 + self.lambda_gamma * tf.cast(step, tf.float32), -self.lambda_power)
+        return tf.maximum(self.lambda_min, self.lambda_base * falling)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config() | self.annealing | {"accumulation_steps": self.accumulation_steps}
+        config = (
+            super().get_config()
+            | {name: getattr(self, name) for name in _LAMBDAS}
+            | {"accumulation_steps": self.accumulation_steps}
+        )
         del config["sub_centres"]
         return config

@@ -43,7 +43,7 @@ class AngularCentre(keras.layers.Layer):
 
     def from_cosine(self, target_cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Returns the same losses from the `target_cosine` of the head's `forward`, which costs nothing more."""
-        known = tf.cast(tf.convert_to_tensor(labels) >= 0, tf.float32)
+        known = tf.cast(self.head.knows(tf.convert_to_tensor(labels)), tf.float32)
         return known * self.scale * (1.0 - target_cosine)  # a product, so that NaN stays NaN
 
     def get_config(self) -> dict[str, Any]:

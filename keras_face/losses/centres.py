@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import distance, unit
+from keras_face.losses.labels import check_counts, in_range
 from keras_face.losses.replicas import gather_batch
 
 
@@ -53,10 +54,7 @@ class MovingCentres(keras.layers.Layer):
         **layer_settings: Any,
     ):
         super().__init__(**{"dtype": "float32", **layer_settings})
-        if num_identities < 1:
-            raise ValueError(f"num_identities must be at least 1, got {num_identities}")
-        if num_sequences < 0:
-            raise ValueError(f"num_sequences must be at least 0, got {num_sequences}")
+        check_counts(num_identities, num_sequences)
         self.num_identities = num_identities
         self.num_sequences = num_sequences
         xavier = keras.initializers.VarianceScaling(1.0, "fan_out", "uniform")
@@ -82,15 +80,10 @@ class MovingCentres(keras.layers.Layer):
     def find(self, labels: tf.Tensor) -> OwnCentres:
         """Returns where the labels' centres are, after checking the range of the labels."""
         labels = tf.convert_to_tensor(labels)
-        in_range = (labels >= -self.num_sequences) & (labels < self.num_identities)
-        first_wrong = labels[tf.argmin(tf.cast(in_range, tf.int32))]
-        tf.debugging.Assert(
-            tf.reduce_all(in_range),
-            [f"labels must be in [{-self.num_sequences}, {self.num_identities}), got", first_wrong],
-        )
+        accepted = in_range(labels, self.num_identities, self.num_sequences)
         rows = tf.where(labels >= 0, labels, self.num_identities - 1 - labels)
-        exists = in_range & (rows < self.num_centres)
-        return OwnCentres(tf.where(exists, rows, 0), exists, in_range)
+        exists = accepted & (rows < self.num_centres)
+        return OwnCentres(tf.where(exists, rows, 0), exists, accepted)
 
     def placed(self, centres: tf.Tensor) -> tf.Tensor:
         """Returns centres, float32 [n, size], where the loss has them."""

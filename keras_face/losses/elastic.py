@@ -17,7 +17,7 @@ class ElasticFace(CosineSoftmax):
     """ArcFace or CosFace whose margin, in training, is normal with a mean and a deviation.
 
     The margins are a function of the seed, the number of training calls and the place in the global batch, the same on
-    one device and on many. When not training, every margin is the mean.
+    one device and on many. When not training, every margin is the mean. Only known examples are ranked.
 
     Args:
         num_identities: See `PrototypeHead`.
@@ -77,9 +77,12 @@ class ElasticFace(CosineSoftmax):
         step = count_call(self.calls, training=True)
         margins = self.draws(step, tf.size(everywhere))
         if self.ranked:
-            # The example with the k-th largest cosine gets the k-th smallest margin.
-            rank = tf.argsort(tf.argsort(everywhere, direction="DESCENDING"))
-            margins = tf.gather(tf.sort(margins), rank)
+            # Of the known examples, which come first, that with the k-th largest cosine gets the k-th smallest margin.
+            known = gather(tf.cast(compared.own.known, tf.float32)) > 0
+            rank = tf.argsort(tf.argsort(tf.where(known, everywhere, -2.0), direction="DESCENDING", stable=True))
+            theirs = tf.range(tf.size(margins)) < tf.reduce_sum(tf.cast(known, tf.int32))
+            margins = tf.gather(tf.sort(tf.where(theirs, margins, float("inf"))), rank)
+            margins = tf.where(known, margins, self.margin)
         start = position(tf.size(compared.cosine))
         return margins[start : start + tf.size(compared.cosine)]
 

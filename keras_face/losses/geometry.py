@@ -33,7 +33,8 @@ def unit(vectors: tf.Tensor) -> tf.Tensor:
 def length(vectors: tf.Tensor) -> tf.Tensor:
     """Returns the Euclidean lengths along the last axis, float32.
 
-    Huge components do not overflow. A vector shorter than about 1e-12 has length 0, with gradient 0.
+    Huge components do not overflow before the length does. A vector shorter than about 1e-12 has length 0, with
+    gradient 0.
 
     Args:
         vectors: Any floating type, [..., size].

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import angle, unit
+from keras_face.losses.labels import check_counts, in_range
 from keras_face.losses.replicas import sum_over_replicas
 
 
@@ -140,10 +141,7 @@ class PrototypeHead(keras.layers.Layer):
         **layer_settings: Any,
     ):
         super().__init__(**{"dtype": "float32", **layer_settings})
-        if num_identities < 1:
-            raise ValueError(f"num_identities must be at least 1, got {num_identities}")
-        if num_sequences < 0:
-            raise ValueError(f"num_sequences must be at least 0, got {num_sequences}")
+        check_counts(num_identities, num_sequences)
         self.num_identities = num_identities
         self.num_sequences = num_sequences
         self.ignored_label = ignored_label
@@ -170,20 +168,18 @@ class PrototypeHead(keras.layers.Layer):
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.forward(embeddings, labels, training).loss
 
+    def knows(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns which labels, integer [batch], are those of identities that count."""
+        known = labels >= 0
+        return known if self.ignored_label is None else known & (labels != self.ignored_label)
+
     def find(self, labels: tf.Tensor) -> OwnPrototypes:
         """Returns where the labels' prototypes are, after checking the range of the labels."""
         labels = tf.convert_to_tensor(labels)
-        in_range = (labels >= -self.num_sequences) & (labels < self.num_identities)
+        accepted = in_range(labels, self.num_identities, self.num_sequences, self.ignored_label)
         ignored = None if self.ignored_label is None else labels == self.ignored_label
-        if ignored is not None:
-            in_range |= ignored
-        first_wrong = labels[tf.argmin(tf.cast(in_range, tf.int32))]
-        tf.debugging.Assert(
-            tf.reduce_all(in_range),
-            [f"labels must be in [{-self.num_sequences}, {self.num_identities}), got", first_wrong],
-        )
-        known = labels >= 0 if ignored is None else (labels >= 0) & ~ignored
-        return OwnPrototypes(tf.where(known & in_range, labels, 0), known, in_range, ignored)
+        known = self.knows(labels)
+        return OwnPrototypes(tf.where(known & accepted, labels, 0), known, accepted, ignored)
 
     def counted(self, loss: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
         """Returns the losses, NaN where the label is out of range, 0 where it is ignored and the others the larger."""
@@ -191,7 +187,8 @@ class PrototypeHead(keras.layers.Layer):
         if own.ignored is None:
             return loss
         counts = tf.cast(~own.ignored, tf.float32)
-        size, counting = sum_over_replicas(tf.stack([tf.size(counts, tf.float32), tf.reduce_sum(counts)]))
+        total = sum_over_replicas(tf.stack([tf.size(counts, tf.float32), tf.reduce_sum(counts)]))
+        size, counting = tf.unstack(total)
         return tf.where(own.ignored, 0.0, loss * tf.math.divide_no_nan(size, counting))
 
     def own_rows(self, units: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -216,6 +216,10 @@ class MarginSoftmax(CosineSoftmax):
             raise ValueError(f"focal_gamma must be 0 or at least 1, got {focal_gamma}")
         if sub_centres < 1:
             raise ValueError(f"sub_centres must be at least 1, got {sub_centres}")
+        if sub_centres > 1 and scaling == "inner_product":
+            raise ValueError(
+                f"sub_centres are compared by cosine: expected 1 with scaling inner_product, got {sub_centres}"
+            )
         self.margin = margin
         self.scaling = scaling
         self.focal_gamma = focal_gamma

@@ -18,7 +18,8 @@ class UnifiedNegatives(MarginSoftmax):
         - target logit.
     The pairs are all pairs of different identities in the global batch whose cosine is within the whiskers
     [Q1 - whisker IQR, Q3 + whisker IQR] of their box plot; two unknown people (labels < 0) make no pair, and an example
-    of unknown identity has no further negatives.
+    of unknown identity has no further negatives. Quartiles are interpolated; the authors' code takes elements, and the
+    pairs of one GPU.
 
     Args:
         num_identities: See `PrototypeHead`.
