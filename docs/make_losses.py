@@ -35,7 +35,7 @@ Made by docs/make_losses.py from the register, `keras_face.losses.register`; do 
 
 `keras_face.losses.get(name, **settings)` makes a layer, `layer(embeddings, labels, training=False)` -> one loss per
 example. In a configuration a head is chosen by `[loss] head`; the settings of any loss are the keys of the section
-`[loss NAME]`, and a section of a loss that is no head adds it, with its `weight`.
+`[loss NAME]`, and such a section with a `weight` adds its loss to the head's.
 
 In the formulas: t the angle and c the cosine between an embedding x and its own prototype, t_j and c_j those with the
 others, s the scale, m the margin; d a distance between embeddings, a, p and n anchor, positive and negative; [x]+ is

@@ -85,8 +85,8 @@ def build_losses(
 
     Args:
         config: The section [loss].
-        settings: The sections [loss NAME]: settings of the head, of the angular centre term, of the batch-hard triplet
-            loss where they are in use, else of a further loss.
+        settings: The sections [loss NAME]: settings of the head, of the angular centre term and of the batch-hard
+            triplet loss where they are in use; one with a `weight` adds its loss.
         num_identities: Identities of the training data.
         num_sequences: Their sequences of unknown people.
         accumulation_steps: Training calls that make one optimizer step.
@@ -129,10 +129,20 @@ def build_losses(
         values = {"margin": config.triplet_margin} | remaining.pop("batch_hard_triplet", {})
         add("triplet", "batch_hard_triplet", config.triplet_weight, values, "[loss batch_hard_triplet]")
     for name, values in remaining.items():
-        add(name, name, values.pop("weight", 1.0), values, f"[loss {name}]")
+        if "weight" not in values:  # the settings of a loss that is not in use; see `unused_losses`
+            continue
+        add(name, name, values.pop("weight"), values, f"[loss {name}]")
         if "teacher" in inspect.signature(layers[name].call).parameters:
             raise ValueError(f"[loss {name}]: it needs a teacher, which a training run cannot give it")
     return layers, weights
+
+
+def unused_losses(config: LossConfig, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns the names of the sections [loss NAME] whose loss is not in use: neither chosen, nor with a weight."""
+    used = {config.head}
+    used |= {"angular_centre"} if config.centre_weight else set()
+    used |= {"batch_hard_triplet"} if config.triplet_weight else set()
+    return [name for name, values in settings.items() if name not in used and "weight" not in values]
 
 
 def _check_type(key: str, value: Any, default: Any) -> None:

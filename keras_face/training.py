@@ -54,6 +54,8 @@ def train(config: Config) -> dict[str, Any]:
         if chief:
             _note_changes(config, output_dir / "config.ini")
             configuration.write(config, output_dir / "config.ini")
+            for name in building.unused_losses(config.loss, config.losses):
+                logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
         return _Training(config, strategy, output_dir, chief).run()
     finally:
         if handler is not None:

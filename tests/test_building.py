@@ -24,11 +24,22 @@ def test_margin_and_scale_of_the_section_reach_the_head_and_its_own_section_the_
 
 def test_further_losses_are_added_with_their_weights():
     layers, weights = build(
-        "loss.centre_weight=0", "loss sequence_agents.weight=0.04", "loss centre_loss.centre_rate=0.1"
+        "loss.centre_weight=0",
+        "loss sequence_agents.weight=0.04",
+        "loss centre_loss.weight=1",
+        "loss centre_loss.centre_rate=0.1",
     )
-    assert weights == {"arcface": 1.0, "sequence_agents": 0.04, "centre_loss": 1.0}
+    assert weights == {"arcface": 1.0, "sequence_agents": 0.04, "centre_loss": 1}
     assert layers["sequence_agents"].num_centres == 9
     assert layers["centre_loss"].centre_rate == 0.1
+
+
+def test_settings_of_a_loss_that_is_not_in_use_add_nothing_and_are_reported():
+    overrides = ["loss.head=cosface", "loss.centre_weight=0", "loss arcface.easy=True", "loss angular_centre.scale=8"]
+    layers, _ = build(*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1")
+    assert set(layers) == {"cosface", "n_pair"}
+    loaded = config.load(None, [*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1"])
+    assert building.unused_losses(loaded.loss, loaded.losses) == ["arcface", "angular_centre"]
 
 
 def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
@@ -45,8 +56,11 @@ def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
         (["loss.margin=4"], ["[loss] head arcface", "radians, got 4"]),
         (["loss arcface.beyond_pie=cosine"], ["'beyond_pie'", "nearest is 'beyond_pi'"]),
         (["loss arcface.easy=3"], ["easy: expected True or False, got 3"]),
-        (["loss centre_loss.centre_rate=fast"], ["[loss centre_loss]", "expected a number, got 'fast'"]),
-        (["loss centre_los.centre_rate=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (
+            ["loss centre_loss.weight=1", "loss centre_loss.centre_rate=fast"],
+            ["[loss centre_loss]", "expected a number, got 'fast'"],
+        ),
+        (["loss centre_los.weight=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
         (["loss cosine_distillation.weight=1"], ["[loss cosine_distillation]", "needs a teacher"]),
     ],
 )

@@ -226,8 +226,8 @@ class Config:
     """All that a run is told. Sections are fields.
 
     Attributes:
-        losses: The sections `[loss NAME]`: settings of the head if that is its name, else of a further loss, with
-            its `weight`.
+        losses: The sections `[loss NAME]`: settings of a loss that is chosen in [loss], or of a further one, which its
+            `weight` adds.
         datasets: The sections that are none of the others.
     """
 
