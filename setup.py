@@ -30,6 +30,14 @@ setup(
     ],
     package_data={"keras_face": ["quick_start.ini"]},
     extras_require={
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "scikit-learn>=1.3", "tensorflow-serving-api", "ruff", "mypy"],
+        "test": [
+            "pytest>=7.4",
+            "pytest-timeout>=2.2",
+            "pytest-xdist>=3.5",
+            "scikit-learn>=1.3",
+            "tensorflow-serving-api",
+            "ruff",
+            "mypy",
+        ],
     },
 )
