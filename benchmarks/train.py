@@ -1,6 +1,6 @@
 """Training speed, as a share of this machine's matrix-product rate, all in one run.
 
-    python benchmarks/train.py [--networks iresnet18,iresnet50] [--steps 6]
+    python benchmarks/train.py [--networks iresnet18,iresnet50] [--steps 16]
 
 For each network and precision at batch 32 with a 10,000-way ArcFace: the bare training step on a batch that is already
 there, and the whole training (records to step, validation off). The last line is the input alone.
@@ -24,7 +24,7 @@ from keras_face.data.streams import mix, train_stream
 
 NETWORKS = flags.DEFINE_list("networks", ["iresnet18", "iresnet50"], "Networks to time.")
 PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Compute types.")
-STEPS = flags.DEFINE_integer("steps", 6, "Steps that are timed, after a first one.")
+STEPS = flags.DEFINE_integer("steps", 16, "Steps that are timed, after a first one.")
 
 BATCH, IDENTITIES = 32, 10_000
 # Multiply-adds of one forward pass at 112x112, as InsightFace publishes them; a training step is three times that.
