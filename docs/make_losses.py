@@ -1,6 +1,6 @@
 """Writes docs/losses.md and docs/losses.png from the register of the losses.
 
-python docs/make_losses.py
+Run it as `python docs/make_losses.py`.
 """
 
 import inspect
@@ -65,12 +65,12 @@ def draw(path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    curves = target_functions()
     families = (
         ("Added to the angle or taken off the cosine", ("norm_softmax", "cosface", "arcface", "combined")),
         ("Multiplied angle", ("norm_softmax", "sphereface_r", "a_softmax")),
-        ("Lines and curves", tuple(name for name in target_functions() if re.match("lin|li_|sine|log|norm_s", name))),
+        ("Lines and curves", tuple(name for name in curves if re.match("lin|li_|sine|log|norm_s", name))),
     )
-    curves = target_functions()
     figure, panels = plt.subplots(1, 3, figsize=(15, 5.2), constrained_layout=True)
     for panel, (title, names) in zip(panels, families, strict=True):
         for position, name in enumerate(names):

@@ -100,7 +100,6 @@ def build_losses(
         "num_identities": num_identities,
         "num_sequences": num_sequences,
         "accumulation_steps": accumulation_steps,
-        "seed": 0,
     }
     remaining = {name: dict(values) for name, values in settings.items()}
 
@@ -129,7 +128,11 @@ def build_losses(
         values = {"margin": config.triplet_margin} | remaining.pop("batch_hard_triplet", {})
         add("triplet", "batch_hard_triplet", config.triplet_weight, values, "[loss batch_hard_triplet]")
     for name, values in remaining.items():
-        if "weight" not in values:  # the settings of a loss that is not in use; see `unused_losses`
+        if "weight" not in values:  # a loss that is not in use, see `unused_losses`; mistakes are mistakes there too
+            try:
+                losses.check(name, values)
+            except ValueError as error:
+                raise ValueError(f"[loss {name}]: {error}") from None
             continue
         add(name, name, values.pop("weight"), values, f"[loss {name}]")
         if "teacher" in inspect.signature(layers[name].call).parameters:

@@ -61,6 +61,8 @@ def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
             ["[loss centre_loss]", "expected a number, got 'fast'"],
         ),
         (["loss centre_los.weight=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (["loss centre_los.centre_rate=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (["loss cosface.scael=1"], ["[loss cosface]", "nearest is 'scale'"]),
         (["loss cosine_distillation.weight=1"], ["[loss cosine_distillation]", "needs a teacher"]),
     ],
 )

@@ -26,7 +26,7 @@ from keras_face.losses.margin_loss import MarginLoss
 from keras_face.losses.margins import ArcMargin, CosineMargin, Margin, NoMargin, Principles
 from keras_face.losses.pairs import MultiSimilarity, NPair, PairCircle
 from keras_face.losses.prototypes import HeadOutput, PrototypeHead
-from keras_face.losses.register import get, names, settings
+from keras_face.losses.register import check, get, names, settings
 from keras_face.losses.relative_distance import RelativeDistance
 from keras_face.losses.reshaped import AirFace, ClassCircle
 from keras_face.losses.semi_hard import SemiHardTriplet
@@ -81,6 +81,7 @@ __all__ = [
     "TripletOutput",
     "UniFace",
     "UnifiedNegatives",
+    "check",
     "dropped",
     "get",
     "mask_gradient",

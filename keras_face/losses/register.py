@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from keras_face.backend import keras
@@ -238,6 +239,13 @@ def settings(name: str) -> dict[str, Any]:
     return LOSSES[name].parameters()
 
 
+def check(name: str, given: Iterable[str]) -> None:
+    """Raises ValueError, which names the nearest known one, if there is no such loss or it has no such setting."""
+    known = settings(name)
+    for setting in given:
+        _check_known(f"setting of {name}", setting, list(known))
+
+
 def get(name: str, /, **values: Any) -> keras.layers.Layer:
     """Returns a new loss, whose layer name is `name` unless another is given.
 
@@ -248,11 +256,11 @@ def get(name: str, /, **values: Any) -> keras.layers.Layer:
     Raises:
         ValueError: the name or a setting is unknown, a setting is out of range, or one that has no default is missing.
     """
-    known = settings(name)
     layer_name = values.pop("name", name)
-    for setting in values:
-        _check_known(f"setting of {name}", setting, list(known))
-    missing = [key for key, default in known.items() if default is inspect.Parameter.empty and key not in values]
+    check(name, values)
+    missing = [
+        key for key, default in settings(name).items() if default is inspect.Parameter.empty and key not in values
+    ]
     if missing:
         raise ValueError(f"{name} needs the setting {missing[0]!r}; given were {sorted(values)}")
     entry = LOSSES[name]
