@@ -82,7 +82,11 @@ def folder_of(name: str, kind: str, seed: str) -> Path:
 def accuracies(folder: Path) -> dict[str, float]:
     """Returns the accuracy of a run by protocol."""
     rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
-    return {row["protocol"].split(" (")[0].split(",")[0]: row["accuracy"]["mean"] for row in rows}
+    corrected = ("", ", corrected")
+    return {
+        row["protocol"].split(" (")[0] + corrected["without wrong tracks" in row["protocol"]]: row["accuracy"]["mean"]
+        for row in rows
+    }
 
 
 def main(argv):
