@@ -26,11 +26,14 @@ setup(
         "lz4",  # mtcnn's weights are packed with it, but mtcnn does not ask for it
         "absl-py>=1.4",
         "matplotlib>=3.7",
+        "pillow>=9.4",
         "tqdm>=4.64",
     ],
     package_data={"keras_face": ["quick_start.ini"]},
     extras_require={
+        "beam": ["apache-beam>=2.53"],
         "test": [
+            "apache-beam>=2.53",
             "pytest>=7.4",
             "pytest-timeout>=2.2",
             "pytest-xdist>=3.5",

@@ -1,5 +1,7 @@
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_face.backend import tf
-from keras_face.data import records
+from keras_face.data import builder, records
 from keras_face.data.records import FaceSet, open_dataset
 
 
@@ -29,9 +31,9 @@ def face_sets() -> list[FaceSet]:
     ]
 
 
-def write(path, sets=None, **changes):
+def write(path, sets=None, num_shards=None, **changes):
     options = {"identities": ["Anna", "Bo\nEk", "Čapek"], "image_size": (8, 6), "source": "a test", **changes}
-    return records.write(path, face_sets() if sets is None else sets, **options)
+    return records.write(records.Output(path, num_shards), face_sets() if sets is None else sets, **options)
 
 
 def test_written_face_sets_come_back_byte_for_byte(tmp_path):
@@ -178,3 +180,38 @@ write({os.fspath(tmp_path / "set")!r}, slow())
             open_dataset(path)
     assert write(tmp_path / "set").num_records == 7
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_files_are_about_256_mebibytes_unless_their_number_is_given(monkeypatch, tmp_path):
+    monkeypatch.setattr(builder, "SHARD_SIZE", 1000)
+    sets = [FaceSet([b"\xff\xd8\xff" + bytes(497)], 0, str(number)) for number in range(20)]
+    dataset = records.write(tmp_path / "set", sets, identities=["a"], image_size=(8, 6), source="a test")
+    assert len(dataset.shards) == math.ceil(dataset.index["bytes"].sum() / 1000)
+    assert max(dataset.shard_lengths) == 2
+
+
+@pytest.mark.parametrize("limit", [3000, 30_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository, limit):
+    """A limit of the size of files stands for the end of the disk: first no file of records fits, then not the index."""
+    program = f"""
+import resource, sys
+from keras_face import commands
+from keras_face.data import builder, records
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+sets = (records.FaceSet([b"\\xff\\xd8\\xff" + bytes(10)], 0, str(number)) for number in range(2000))
+output = records.Output(sys.argv.pop(), 400)
+commands.run(lambda: records.write(output, sets, identities=["a"], image_size=(8, 6), source="a test"))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "set")]
+    ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert re.search(r"^error: .*File too large", ended.stderr, re.MULTILINE), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="Permission"):
+        write(tmp_path / "set")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_face.backend import tf
-from keras_face.data import folders, records
+from keras_face.data import folders, headers, records
 from keras_face.data.images import decode
 
 
@@ -265,3 +265,35 @@ def test_lfw_is_written_whole(tmp_path, real_photos):
     counts = np.bincount(dataset.index["label"], dataset.index["images"]).astype(int).tolist()
     assert dict(zip(dataset.identities, counts, strict=True)) == expected
     assert dataset.image_size == (112, 112)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_header_says_what_decoding_would(extension, channels):
+    whole = encoded(5, extension=extension, channels=channels)
+    assert headers.whole_size(whole) == tuple(decode(whole).shape[:2])
+    for end in range(len(whole)):
+        assert headers.whole_size(whole[:end]) is None
+    assert headers.whole_size(whole + whole) is None
+
+
+def test_a_damaged_middle_is_found_where_it_is_asked_for(tmp_path):
+    source = make_people(tmp_path / "photos", Anna=2)
+    damaged = bytearray(encoded(5))
+    table = damaged.index(b"\xff\xc4")
+    damaged[table + 5 : table + 21] = b"\xff" * 16  # more codes of each length than there can be
+    (source / "Anna" / "damaged.jpg").write_bytes(damaged)
+    assert headers.whole_size(bytes(damaged)) == (12, 10)
+    assert len(folders.scan(source).photos["Anna"]) == 3
+    assert folders.scan(source, decode=True).skipped == [("Anna/damaged.jpg", "damaged or cut off")]
+
+
+def test_the_headers_of_lfw_are_right(real_photos):
+    photos = sorted((real_photos / "lfw" / "aligned112").glob("A*/*.jpg"))
+    assert len(photos) > 500
+    for photo in photos[:500]:
+        assert headers.whole_size(photo.read_bytes()) == (112, 112)
+    for folder in ("orl_faces", "fixtures/foamliu", "fixtures/multi", "lfw/raw250_deepfunneled_sample"):
+        for photo in [*(real_photos / folder).rglob("*.jpg"), *(real_photos / folder).rglob("*.png")]:
+            size = headers.whole_size(photo.read_bytes())
+            assert size is None or size == tuple(decode(photo.read_bytes()).shape[:2])

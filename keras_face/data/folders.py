@@ -11,12 +11,13 @@ from keras_face.data import photos, records
 
 def write_folder(
     source: str | os.PathLike,
-    output_dir: str | os.PathLike,
+    output: records.Output | str | os.PathLike,
     people_file: str | os.PathLike | None = None,
     min_photos: int = 1,
     set_size: int = 1,
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
+    decode: bool = False,
 ) -> photos.Summary:
     """Returns the summary after writing a folder with one folder of aligned photos per person as records.
 
@@ -24,25 +25,26 @@ def write_folder(
 
     Args:
         source: The folder; the people are its folders, and get their labels in the order of their names.
-        output_dir: Folder to make; must not exist.
+        output: Folder to make, which must not exist, and how.
         people_file: The people to take (`read_people`); None: all.
         min_photos: People with fewer good photos are left out, >= 1.
         set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show progress bars.
+        decode: Whether to decode every photo to see that it can be; else only those whose structure leaves a doubt.
 
     Raises: ValueError: see `scan` and `records.write`.
     """
-    records.check_new(output_dir)
-    found = scan(source, people_file, min_photos, image_size, progress)
+    records.check_new(output)
+    found = scan(source, people_file, min_photos, image_size, progress, decode)
     how = f"folder {source}, people: {people_file or 'all'}, photos of each: {min_photos} or more, in a set: {set_size}"
-    return photos.write(found, output_dir, set_size, how, progress)
+    return photos.write(found, output, set_size, how, progress)
 
 
 def write_list(
     list_file: str | os.PathLike,
     prefix: str | os.PathLike,
-    output_dir: str | os.PathLike,
+    output: records.Output | str | os.PathLike,
     set_size: int = 1,
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
@@ -54,14 +56,14 @@ def write_list(
     Args:
         list_file: Lines of `path label` or `path,label`, labels whole numbers (margin-centre-face's format).
         prefix: Folder that the paths start from.
-        output_dir: Folder to make; must not exist.
+        output: Folder to make, which must not exist, and how.
         set_size: Photos in a record, at most.
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show progress bars.
 
     Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `records.write`.
     """
-    records.check_new(output_dir)
+    records.check_new(output)
     people: dict[int, list[photos.Photo]] = {}
     names = set()
     for number, line in enumerate(_lines(list_file), 1):
@@ -75,7 +77,7 @@ def write_list(
         names.add(name)
         people.setdefault(int(label[0]), []).append((name, Path(prefix, name)))
     found = photos.check({str(label): people[label] for label in sorted(people)}, [], 1, image_size, progress)
-    return photos.write(found, output_dir, set_size, f"list {list_file}, photos in a set: {set_size}", progress)
+    return photos.write(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)
 
 
 def scan(
@@ -84,6 +86,7 @@ def scan(
     min_photos: int = 1,
     image_size: tuple[int, int] | None = None,
     progress: bool = False,
+    decode: bool = False,
 ) -> photos.People:
     """Returns the good photos of each person of a folder, and what is left out; arguments as in `write_folder`.
 
@@ -109,12 +112,13 @@ def scan(
         folders = sorted(by_key[_key(name)] for name in listed)
     people: dict[str, list[photos.Photo]] = {}
     for person in folders:
-        inner, files = _listed(root / person)
+        folder = root / person
+        inner, files = _listed(folder)
         if not inner and not files:
-            raise ValueError(f"{root / person} is empty; remove it, or put photos of this person into it")
-        people[person] = [(f"{person}/{name}", root / person / name) for name in files]
+            raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
+        people[person] = [(f"{person}/{name}", folder / name) for name in files]
         skipped += [(f"{person}/{name}", "a folder in a person's folder") for name in inner]
-    return photos.check(people, skipped, min_photos, image_size, progress)
+    return photos.check(people, skipped, min_photos, image_size, progress, decode)
 
 
 def read_people(path: str | os.PathLike) -> list[str]:
@@ -137,9 +141,18 @@ def read_people(path: str | os.PathLike) -> list[str]:
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
     """Returns the names of the folders and of everything else in a folder, sorted."""
-    names = sorted(os.listdir(folder))
-    folders = [name for name in names if os.path.isdir(folder / name)]
-    return folders, sorted(set(names).difference(folders))
+    folders, others = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            (folders if _is_folder(entry) else others).append(entry.name)
+    return sorted(folders), sorted(others)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _check_folders(root: Path, folders: Sequence[str]) -> None:
@@ -147,9 +160,12 @@ def _check_folders(root: Path, folders: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     top = os.path.realpath(root)
     for name in folders:
-        real = os.path.realpath(root / name)
-        if os.path.commonpath([real, top]) == real:
-            raise ValueError(f"{root / name} links to {real}, which it is in; remove the link")
+        path = os.path.join(root, name)
+        real = os.path.join(top, name)
+        if os.path.islink(path):
+            real = os.path.realpath(path)
+            if os.path.commonpath([real, top]) == real:
+                raise ValueError(f"{path} links to {real}, which it is in; remove the link")
         for key in (_key(name), real):  # a name never is an absolute path
             if key in seen:
                 raise ValueError(

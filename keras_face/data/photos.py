@@ -1,17 +1,17 @@
 """Checked photos of people, and how they become records."""
 
-import csv
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from keras_face.backend import tf
-from keras_face.data import images, records
+from keras_face.data import headers, images, records
 
 Photo = tuple[str, Path]  # its name in records and reports, and where it is
 
@@ -45,14 +45,21 @@ class Summary:
         return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons.most_common()])
 
 
-def check_photo(path: Path) -> tuple[int, int] | str:
-    """Returns the (height, width) of a photo, or why it is none, as said in `skipped.csv`."""
+def check_photo(path: Path, decode: bool = False) -> tuple[int, int] | str:
+    """Returns the (height, width) of a photo, or why it is none, as said in `skipped.csv`.
+
+    Args:
+        path: Its file.
+        decode: Whether to decode it even if its structure is whole.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if not records.is_photo(data):
         return "neither JPEG nor PNG" if data else "an empty file"
+    if not decode and (size := headers.whole_size(data)):
+        return size
     try:
         # The decoder of the training: OpenCV's would take a photo that is cut off.
         height, width, _ = images.decode(data).shape
@@ -67,6 +74,7 @@ def check(
     min_photos: int,
     image_size: tuple[int, int] | None,
     progress: bool,
+    decode: bool = False,
 ) -> People:
     """Returns what is good of the photos, and what is not, after what was skipped before.
 
@@ -76,12 +84,13 @@ def check(
         min_photos: People with fewer good photos are left out.
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show a progress bar.
+        decode: Whether to decode every photo; else only those whose structure leaves a doubt.
 
     Raises: ValueError if nobody has enough good photos.
     """
     paths = [path for photos in people.values() for _, path in photos]
     with ThreadPool(os.cpu_count()) as pool:
-        checks = pool.imap(check_photo, paths, chunksize=64)
+        checks = pool.imap(lambda path: check_photo(path, decode), paths, chunksize=64)
         found = iter(list(tqdm(checks, "checking", len(paths), unit=" photos", disable=not progress)))
     verdicts = {person: [(photo, next(found)) for photo in photos] for person, photos in people.items()}
     sizes = Counter(size for photos in verdicts.values() for _, size in photos if not isinstance(size, str))
@@ -106,12 +115,14 @@ def check(
     return People(good, size, skipped)
 
 
-def write(found: People, output_dir: str | os.PathLike, set_size: int, source: str, progress: bool) -> Summary:
+def write(
+    found: People, output: records.Output | str | os.PathLike, set_size: int, source: str, progress: bool
+) -> Summary:
     """Returns the summary after writing photos as records, and what was skipped as `skipped.csv` beside them.
 
     Args:
         found: Made by `check`.
-        output_dir: Folder to make; must not exist.
+        output: Folder to make, and how.
         set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
         source: How the dataset was made.
         progress: Whether to show a progress bar.
@@ -121,32 +132,41 @@ def write(found: People, output_dir: str | os.PathLike, set_size: int, source: s
     if set_size < 1:
         raise ValueError(f"set_size must be >= 1, got {set_size}")
 
-    def write_skipped(folder: Path) -> None:
-        with open(folder / "skipped.csv", "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            csv.writer(file).writerows([("name", "reason"), *found.skipped])
-
-    num_sets = sum(-(-len(photos) // set_size) for photos in found.photos.values())
-    face_sets = _face_sets(found.photos, set_size)
-    with tqdm(face_sets, "writing", num_sets, unit=" records", disable=not progress) as shown:
-        records.write(
-            output_dir,
-            shown,
-            identities=list(found.photos),
-            image_size=found.image_size,
-            source=source,
-            finish=write_skipped,
-        )
+    sets = _sets(found.photos, set_size)
+    records.write(
+        output,
+        sets,
+        load=read,
+        identities=list(found.photos),
+        image_size=found.image_size,
+        source=source,
+        skipped=found.skipped,
+        total=len(sets),
+        progress=progress,
+    )
     return Summary(len(found.photos), sum(map(len, found.photos.values())), found.skipped)
 
 
-def _face_sets(people: Mapping[str, Sequence[Photo]], set_size: int) -> Iterator[records.FaceSet]:
-    """Yields the face sets; neighbours in a folder are often alike, so they are dealt to different sets."""
+class PhotoSet(NamedTuple):
+    """Photos that become one record."""
+
+    label: int
+    photos: Sequence[Photo]
+
+
+def read(photo_set: PhotoSet) -> records.FaceSet:
+    """Returns the face set of photos on disk."""
+    images = [path.read_bytes() for _, path in photo_set.photos]
+    return records.FaceSet(images, photo_set.label, "|".join(name for name, _ in photo_set.photos))
+
+
+def _sets(people: Mapping[str, Sequence[Photo]], set_size: int) -> list[PhotoSet]:
+    """Returns the sets; neighbours in a folder are often alike, so they are dealt to different sets."""
+    sets = []
     for label, photos in enumerate(people.values()):
         num_sets = -(-len(photos) // set_size)
-        for first in range(num_sets):
-            members = photos[first::num_sets]
-            names = "|".join(name for name, _ in members)
-            yield records.FaceSet([path.read_bytes() for _, path in members], label, names)
+        sets += [PhotoSet(label, photos[first::num_sets]) for first in range(num_sets)]
+    return sets
 
 
 def some(names: Sequence[str]) -> str:

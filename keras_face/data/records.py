@@ -9,9 +9,10 @@ shards and `dataset_info.json`:
 """
 
 import contextlib
+import csv
 import dataclasses
 import fcntl
-import functools
+import io
 import json
 import operator
 import os
@@ -22,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from keras_face.backend import tf
 from keras_face.data.dataset_info import (
     COLOUR_ORDER,
     FORMAT,
     INDEX_DTYPE,
-    SPLIT,
     DatasetInfo,
     open_dataset,
     parse,
@@ -69,62 +70,80 @@ def is_photo(image_bytes: bytes) -> bool:
     return image_bytes.startswith(_SIGNATURES)
 
 
-def check_new(output_dir: str | os.PathLike) -> None:
-    """Raises ValueError if the output exists."""
-    if os.path.lexists(output_dir):
-        raise ValueError(f"output_dir must not exist yet, but {output_dir} does")
+def check_new(output: "Output | str | os.PathLike") -> Path:
+    """Returns the folder to make; ValueError if it exists."""
+    path = Path(output.path if isinstance(output, Output) else output)
+    if os.path.lexists(path):
+        raise ValueError(f"output_dir must not exist yet, but {path} does")
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where records are written, and by whom.
+
+    Args:
+        path: Folder to make; must not exist.
+        num_shards: Number of files; None: as many as makes them about 256 MiB.
+        beam_runner: Runner of Apache Beam, which then makes and writes the records, on many machines if it has them;
+            None: this process does.
+        beam_options: Options of the runner, each as on Beam's command lines.
+    """
+
+    path: str | os.PathLike
+    num_shards: int | None = None
+    beam_runner: str | None = None
+    beam_options: Sequence[str] = ()
 
 
 def write(
-    output_dir: str | os.PathLike,
-    face_sets: Iterable[FaceSet],
+    output: Output | str | os.PathLike,
+    items: Iterable[Any],
     *,
     identities: Sequence[str],
     image_size: Sequence[int],
     source: str,
+    load: Callable[[Any], FaceSet] | None = None,
     template: str = "arcface",
     colour_order: str = COLOUR_ORDER,
-    num_shards: int | None = None,
-    finish: Callable[[Path], None] | None = None,
+    skipped: Sequence[tuple[str, str]] = (),
+    total: int | None = None,
+    progress: bool = False,
 ) -> DatasetInfo:
     """Returns the opened dataset after writing it, whole or not at all; the order is shuffled by name.
 
-    It is written into `<output_dir>.incomplete` and then renamed; what a killed run left there is removed by the next.
-    The names of all face sets are held in memory.
+    It is written into `<path>.incomplete` and then renamed; what a killed run left there is removed by the next.
 
     Args:
-        output_dir: Folder to make; must not exist.
-        face_sets: What to write; read once.
+        output: Where to; a path is an `Output` with no more to say.
+        items: What to write, read once: face sets, or with `load` anything of which it makes one.
         identities: Names of the identities 0, 1, ...; each must have a face set.
         image_size: (height, width) of all images, pixels.
         source: How the dataset was made, for its reader: a command, a path.
+        load: Makes a face set of an item. Beam's workers call it, so there both must be picklable.
         template: What the crops are aligned to.
         colour_order: Of the encoded images; only "rgb" is taken.
-        num_shards: Number of files; None: as many as makes them 64 to 128 MiB.
-        finish: Called with the folder before it is renamed, to add files to it.
+        skipped: Name and reason of what was left out before, for `skipped.csv` beside the records.
+        total: Number of items, for the progress bar.
+        progress: Whether to show a progress bar.
 
     Raises:
         ValueError: The output exists or is being written, there is nothing to write, a name comes twice, a label is
             out of range, an identity or a sequence number has no face set, or `colour_order` is not RGB.
         OSError: It cannot be written.
     """
-    import tensorflow_datasets as tfds
+    from keras_face.data import builder  # it imports TensorFlow Datasets, which takes seconds, and only writers need it
 
-    output_dir = Path(output_dir)
-    check_new(output_dir)
+    output = output if isinstance(output, Output) else Output(output)
+    path = check_new(output)
     if colour_order != COLOUR_ORDER:
         raise ValueError(f"colour_order must be {COLOUR_ORDER!r}: encode the images as RGB, got {colour_order!r}")
     height, width = (operator.index(side) for side in image_size)
-    with _scratch(output_dir) as scratch:
-        tfds.display_progress_bar(False)  # the writer's caller knows the total, and shows the progress of its source
-        builder = _builder_class()(data_dir=scratch)
-        builder.examples = _examples(face_sets, len(identities))
-        config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
-        try:
-            builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
-        except (tf.errors.OpError, RuntimeError) as error:  # what becomes of a full disk there
-            raise OSError(f"cannot write {output_dir}: {error}") from error
-        folder = Path(builder.data_path)
+    with _scratch(path) as scratch, tqdm(items, "writing", total, unit=" records", disable=not progress) as shown:
+        examples = builder.Examples(load, len(identities))
+        folder = builder.prepare(
+            scratch, shown, examples, output.num_shards, output.beam_runner, output.beam_options
+        )
         index = _scan(shard_files(folder)[0])
         facts = {
             "format": FORMAT,
@@ -138,18 +157,21 @@ def write(
             "source": source,
             "package_version": packages.version("keras_face"),
         }
-        np.save(folder / "index.npy", index)
+        encoded_index = io.BytesIO()  # np.save itself says nothing where the disk is full
+        np.save(encoded_index, index)
+        (folder / "index.npy").write_bytes(encoded_index.getbuffer())
         (folder / "identities.json").write_text(json.dumps(list(identities), indent=0))
         (folder / "metadata.json").write_text(json.dumps({"keras_face": facts}, indent=2))
-        if finish is not None:
-            finish(folder)
-        folder.rename(output_dir)
-    return open_dataset(output_dir)
+        with open(folder / "skipped.csv", "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            csv.writer(file).writerows([("name", "reason"), *skipped])
+        folder.rename(path)
+    return open_dataset(path)
 
 
 def _scan(shards: Sequence[str]) -> np.ndarray:
     """Returns the index of written shards: INDEX_DTYPE [num_records]."""
 
+    @tf.autograph.experimental.do_not_convert  # converting takes as long as reading 10,000 records
     def facts(records: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = parse(records)
         return parsed["label"], parsed["images"].row_lengths(), tf.strings.length(records)
@@ -173,22 +195,6 @@ def _count_labels(labels: np.ndarray, identities: Sequence[str]) -> int:
     return num_sequences
 
 
-def _examples(face_sets: Iterable[FaceSet], num_identities: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yields what TensorFlow Datasets writes, checked."""
-    names = set()
-    for face_set in face_sets:
-        label = operator.index(face_set.label)
-        if label >= num_identities:
-            raise ValueError(f"face set {face_set.name!r}: label must be below {num_identities}, got {label}")
-        if face_set.name in names:
-            raise ValueError(f"names of face sets must be unique, got {face_set.name!r} twice")
-        names.add(face_set.name)
-        name = face_set.name.encode(errors="surrogateescape")
-        yield name, {"images": list(face_set.images), "label": label, "name": name}
-    if not names:
-        raise ValueError("there must be at least one face set, got none")
-
-
 @contextlib.contextmanager
 def _scratch(output_dir: Path) -> Iterator[Path]:
     """Yields an empty folder beside `output_dir` for this process alone, and removes it in the end."""
@@ -206,38 +212,3 @@ def _scratch(output_dir: Path) -> Iterator[Path]:
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-@functools.cache
-def _builder_class() -> type:
-    """Returns the TensorFlow Datasets builder of face sets; it writes the `examples` put into it."""
-    import tensorflow_datasets as tfds
-
-    with tfds.core.registered.skip_registration():
-
-        class FaceSets(tfds.core.GeneratorBasedBuilder):
-            __module__ = "keras_face"  # a dotted name would need importlib_resources, which tfds does not install
-            VERSION = tfds.core.Version(f"{FORMAT}.0.0")
-
-            def _info(self):
-                image = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
-                features = {
-                    "images": tfds.features.Sequence(image),
-                    "label": tfds.features.Scalar(np.int64),
-                    "name": tfds.features.Text(),
-                }
-                return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
-
-            def _split_generators(self, dl_manager):
-                return {SPLIT: self.examples}
-
-            def _generate_examples(self):
-                return self.examples
-
-            def _log_download_bytes(self):
-                """Prints nothing: there is no download."""
-
-            def _log_download_done(self):
-                """Prints nothing: there is no download."""
-
-    return FaceSets
