@@ -80,6 +80,7 @@ def build_losses(
     num_identities: int,
     num_sequences: int,
     accumulation_steps: int = 1,
+    seed: int = 0,
 ) -> tuple[dict[str, keras.layers.Layer], dict[str, float]]:
     """Returns the configured losses by the names they are reported under, and their weights.
 
@@ -90,6 +91,7 @@ def build_losses(
         num_identities: Identities of the training data.
         num_sequences: Their sequences of unknown people.
         accumulation_steps: Training calls that make one optimizer step.
+        seed: Of the losses that draw random numbers and are given no other.
 
     Raises:
         ValueError: A name, a setting or a value is not known to the losses; the message names section and key.
@@ -100,6 +102,7 @@ def build_losses(
         "num_identities": num_identities,
         "num_sequences": num_sequences,
         "accumulation_steps": accumulation_steps,
+        "seed": seed,
     }
     remaining = {name: dict(values) for name, values in settings.items()}
 
@@ -180,6 +183,7 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
         mixture.num_identities,
         mixture.num_sequences,
         config.optimizer.accumulation_steps,
+        config.run.seed,
     )
     for layer in layers.values():
         layer.build((None, config.model.embedding_size))

@@ -47,6 +47,13 @@ def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
     assert layers["a_softmax"].accumulation_steps == 4
 
 
+def test_losses_that_draw_have_the_seed_of_the_run_unless_given_one():
+    layers, _ = build("loss.head=elastic_arcface", "loss sequence_agents.weight=1", seed=5)
+    assert layers["elastic_arcface"].seed == layers["sequence_agents"].seed == 5
+    layers, _ = build("loss.head=elastic_arcface", "loss elastic_arcface.seed=3", seed=5)
+    assert layers["elastic_arcface"].seed == 3
+
+
 @pytest.mark.parametrize(
     "overrides, parts",
     [

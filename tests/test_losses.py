@@ -124,9 +124,9 @@ def test_a_training_pass_makes_three_matrix_products_and_no_one_hot(name):
     assert "OneHot" not in types
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan])
-def test_a_scale_must_be_positive(scale):
-    with pytest.raises(ValueError, match="scale must be above 0, got"):
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])
+def test_a_scale_must_be_positive_and_finite(scale):
+    with pytest.raises(ValueError, match="scale must be above 0 and finite, got"):
         MarginSoftmax(2, NoMargin(), scale=scale)
 
 

@@ -247,6 +247,7 @@ def test_distillation_asks_for_a_fitting_teacher(name):
     "name, settings, message",
     [
         ("centre_loss", {"num_identities": 0}, "num_identities must be at least 1, got 0"),
+        ("centre_loss", {"num_identities": 2.5}, "num_identities must be a whole number, got 2.5"),
         ("centre_loss", {"num_identities": 2, "num_sequences": -1}, "num_sequences must be at least 0, got -1"),
         ("centre_loss", {"num_identities": 2, "centre_rate": 1.5}, "centre_rate must be in"),
         ("margin_loss", {"num_identities": 1}, "num_identities must be at least 2"),

@@ -94,8 +94,8 @@ class SphereFace2(BinaryHead):
             raise ValueError(f"num_identities must be at least 2 for SphereFace2, got {num_identities}")
         if not 0 <= margin < 1:
             raise ValueError(f"margin must be a cosine in [0, 1), got {margin}")
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         if not power >= 1:
             raise ValueError(f"power must be at least 1, got {power}")
         if not 0 < balance < 1:
@@ -181,8 +181,8 @@ class UniFace(BinaryHead):
         super().__init__(num_identities, num_sequences, initializer, ignored_label, **layer_settings)
         if not 0 <= margin < 1:
             raise ValueError(f"margin must be a cosine in [0, 1), got {margin}")
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         if not negative_weight > 0:
             raise ValueError(f"negative_weight must be above 0, got {negative_weight}")
         self.margin = margin

@@ -28,8 +28,8 @@ class AngularCentre(keras.layers.Layer):
 
     def __init__(self, head: PrototypeHead, scale: float = 64.0, **layer_settings: Any):
         super().__init__(**{"dtype": "float32", **layer_settings})
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         self.head = head
         self.scale = scale
 

@@ -73,8 +73,8 @@ class LogitDistillation(Distillation):
 
     def __init__(self, head: PrototypeHead, scale: float = 64.0, temperature: float = 4.0, **layer_settings: Any):
         super().__init__(**layer_settings)
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         self.head = head

@@ -1,5 +1,7 @@
 """The labels that a layer accepts."""
 
+import numbers
+
 from keras_face.backend import tf
 
 
@@ -24,7 +26,10 @@ def in_range(labels: tf.Tensor, num_identities: int, num_sequences: int, ignored
 
 
 def check_counts(num_identities: int, num_sequences: int) -> None:
-    """Raises ValueError unless there is at least one identity and no negative number of sequences."""
+    """Raises ValueError unless there is at least one identity and no negative number of sequences, in whole numbers."""
+    for name, number in (("num_identities", num_identities), ("num_sequences", num_sequences)):
+        if not isinstance(number, numbers.Integral):
+            raise ValueError(f"{name} must be a whole number, got {number!r}")
     if num_identities < 1:
         raise ValueError(f"num_identities must be at least 1, got {num_identities}")
     if num_sequences < 0:

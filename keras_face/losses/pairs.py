@@ -90,8 +90,8 @@ class MultiSimilarity(keras.layers.Layer):
     ):
         super().__init__(**{"dtype": "float32", **layer_settings})
         for name, scale in (("positive_scale", positive_scale), ("negative_scale", negative_scale)):
-            if not scale > 0:
-                raise ValueError(f"{name} must be above 0, got {scale}")
+            if not 0 < scale < float("inf"):
+                raise ValueError(f"{name} must be above 0 and finite, got {scale}")
         if not -1 <= base <= 1:
             raise ValueError(f"base must be a cosine in [-1, 1], got {base}")
         if not mining_margin >= 0:
@@ -147,8 +147,8 @@ class PairCircle(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **layer_settings})
         if not 0 <= margin < 1:
             raise ValueError(f"margin must be a cosine in [0, 1), got {margin}")
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         self.margin = margin
         self.scale = scale
 

@@ -77,7 +77,7 @@ class SequenceAgents(MovingCentres):
             raise ValueError(f"dropout_ratio must be in [0, 1], got {dropout_ratio}")
         if not 0 <= agent_rate <= 2:
             raise ValueError(f"agent_rate must be in [0, 2], got {agent_rate}")
-        if scale is not None and not scale > 0:
+        if scale is not None and not 0 < scale < float("inf"):
             raise ValueError(f"scale must be a length above 0 or None, got {scale}")
         self.pull_weight = pull_weight
         self.distance_ratio = distance_ratio

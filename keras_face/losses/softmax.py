@@ -134,8 +134,8 @@ class CosineSoftmax(SoftmaxHead):
         **layer_settings: Any,
     ):
         super().__init__(num_identities, num_sequences, initializer, ignored_label, **layer_settings)
-        if not scale > 0:
-            raise ValueError(f"scale must be above 0, got {scale}")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {scale}")
         self.scale = scale
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
