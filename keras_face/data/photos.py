@@ -45,17 +45,13 @@ class Summary:
         return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons.most_common()])
 
 
-def check_photo(path: Path, decode: bool = False) -> tuple[int, int] | str:
-    """Returns the (height, width) of a photo, or why it is none, as said in `skipped.csv`.
+def photo_size(data: bytes, decode: bool = False) -> tuple[int, int] | str:
+    """Returns the (height, width) of an encoded photo, or why it is none, as said in `skipped.csv`.
 
     Args:
-        path: Its file.
+        data: A whole JPEG or PNG file.
         decode: Whether to decode it even if its structure is whole.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
     if not records.is_photo(data):
         return "neither JPEG nor PNG" if data else "an empty file"
     if not decode and (size := headers.whole_size(data)):
@@ -66,6 +62,15 @@ def check_photo(path: Path, decode: bool = False) -> tuple[int, int] | str:
     except tf.errors.OpError:
         return "damaged or cut off"
     return height, width
+
+
+def check_photo(path: Path, decode: bool = False) -> tuple[int, int] | str:
+    """Returns the same of a file as `photo_size` of its bytes, or why it cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return photo_size(data, decode)
 
 
 def check(

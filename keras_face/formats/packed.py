@@ -1,0 +1,138 @@
+"""Photos that are packed in one file become records: chosen by size and number, dealt to face sets, written."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_face.data import photos, records
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Packed:
+    """Photos of people in one file.
+
+    Args:
+        numbers: int64 [n], what the file's reader takes of each photo: a row, an offset.
+        labels: int64 [n], the person of each, in the file's own numbers.
+        sizes: int64 [n, 2], height and width, pixels; 0 where the photo is none.
+        name: Name of photo number i of these; no two have the same.
+        identity: Name of the person of a label.
+        reasons: Why a photo is none, by i.
+    """
+
+    numbers: np.ndarray
+    labels: np.ndarray
+    sizes: np.ndarray
+    name: Callable[[int], str]
+    identity: Callable[[int], str]
+    reasons: dict[int, str]
+
+
+class Item(NamedTuple):
+    """A face set that is still in its file: its label and name, and the numbers of its photos there."""
+
+    label: int
+    name: str
+    numbers: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadSet:
+    """Makes face sets of items.
+
+    Args:
+        load_photo: From a photo's number to its JPEG or PNG file; picklable.
+
+    Raises: ValueError: the photo has become none since it was checked.
+    """
+
+    load_photo: Callable[[int], bytes]
+
+    def __call__(self, item: Item) -> records.FaceSet:
+        return records.FaceSet([self.load_photo(number) for number in item.numbers], item.label, item.name)
+
+
+def write(
+    packed: Packed,
+    load_photo: Callable[[int], bytes],
+    output: records.Output | str | os.PathLike,
+    *,
+    source: str,
+    template: str = "arcface",
+    skipped: Sequence[tuple[str, str]] = (),
+    image_size: tuple[int, int] | None = None,
+    min_photos: int = 1,
+    set_size: int = 1,
+    progress: bool = True,
+) -> photos.Summary:
+    """Returns the summary after writing packed photos as records; labels become 0, 1, ... in the same order.
+
+    What was left out, and why, is in `skipped.csv` beside the records.
+
+    Args:
+        packed: The photos.
+        load_photo: From a photo's number to its JPEG or PNG file; picklable.
+        output: Where to.
+        source: How the dataset was made.
+        template: What the photos are aligned to.
+        skipped: Name and reason of what was left out already.
+        image_size: (height, width) that the photos must have; None: what most have.
+        min_photos: People with fewer good photos are left out, >= 1.
+        set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
+        progress: Whether to show a progress bar.
+
+    Raises: ValueError if nobody has enough good photos; see `records.write`.
+    """
+    for name, value in (("min_photos", min_photos), ("set_size", set_size)):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, got {value}")
+    size = image_size or _most_common(packed.sizes)
+    good = (packed.sizes == size).all(axis=1) & (packed.sizes > 0).all(axis=1)
+    skipped = list(skipped)
+    for row in np.flatnonzero(~good).tolist():
+        height, width = packed.sizes[row]
+        reason = packed.reasons.get(row, f"{height}x{width}, expected height x width {size[0]}x{size[1]}")
+        skipped.append((packed.name(row), reason))
+    labels, counts = np.unique(packed.labels[good], return_counts=True)
+    few = np.setdiff1d(packed.labels, labels[counts >= min_photos])
+    skipped += [(packed.identity(label), f"fewer than {min_photos} good photos") for label in few.tolist()]
+    labels = labels[counts >= min_photos]
+    if not labels.size:
+        reasons = photos.some([f"{name} ({reason})" for name, reason in skipped]) or "nothing"
+        raise ValueError(f"nobody has {min_photos} good photos; left out: {reasons}")
+    rows = np.flatnonzero(good & np.isin(packed.labels, labels))
+    rows = rows[np.argsort(packed.labels[rows], kind="stable")]
+    people = np.split(rows, np.flatnonzero(np.diff(packed.labels[rows])) + 1)
+    records.write(
+        output,
+        _items(packed, people, set_size),
+        identities=[packed.identity(label) for label in labels.tolist()],
+        image_size=size,
+        source=source,
+        template=template,
+        load=LoadSet(load_photo),
+        skipped=skipped,
+        total=sum(-(-len(rows) // set_size) for rows in people),
+        progress=progress,
+    )
+    return photos.Summary(len(people), len(rows), skipped)
+
+
+def _most_common(sizes: np.ndarray) -> tuple[int, int]:
+    """Returns the (height, width) that most photos have; of equals the largest."""
+    counts = Counter(map(tuple, sizes[(sizes > 0).all(axis=1)].tolist()))
+    return max(counts, key=lambda size: (counts[size], size), default=(0, 0))
+
+
+def _items(packed: Packed, people: Sequence[np.ndarray], set_size: int) -> Iterator[Item]:
+    """Yields the face sets; neighbours in a file are often alike, so they are dealt to different sets."""
+    for label, rows in enumerate(people):
+        photos = list(zip(map(packed.name, rows.tolist()), packed.numbers[rows].tolist(), strict=True))
+        num_sets = -(-len(rows) // set_size)
+        for first in range(num_sets):
+            names, numbers = zip(*photos[first::num_sets], strict=True)
+            yield Item(label, "|".join(names), numbers)
