@@ -19,6 +19,7 @@ setup(
         "tf-keras>=2.15,<2.22",
         'tensorflow-addons==0.23.0; python_version < "3.12"',
         "tensorflow-datasets>=4.9.4,<5",
+        "importlib_resources",  # tensorflow-datasets finds its sets by name with it, but does not ask for it
         "tensorboard>=2.15",
         "numpy>=1.23,<3",
         "opencv-python-headless>=4.8,<5",

@@ -192,7 +192,7 @@ def test_files_are_about_256_mebibytes_unless_their_number_is_given(monkeypatch,
 
 @pytest.mark.parametrize("limit", [3000, 30_000])
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository, limit):
-    """A limit of the size of files stands for the end of the disk: first no file of records fits, then not the index."""
+    """A limit of the size of files stands for a full disk: first no file of records fits, then not the index."""
     program = f"""
 import resource, sys
 from keras_face import commands

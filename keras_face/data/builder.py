@@ -3,7 +3,8 @@
 import dataclasses
 import importlib.util
 import operator
-from collections.abc import Callable, Iterable, Sequence
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ SHARD_SIZE = 256 * 2**20  # bytes
 
 
 class _Shards(ShardConfig):
-    """As many shards as asked for, or as make them about SHARD_SIZE; TensorFlow Datasets' own rule takes powers of two."""
+    """As many shards as asked for, or as make them about SHARD_SIZE, where TensorFlow Datasets has powers of two."""
 
     def get_number_shards(self, total_size: int, num_examples: int, uses_precise_sharding: bool = True) -> int:
         return self.num_shards or min(num_examples, -(-total_size // SHARD_SIZE))
@@ -35,7 +36,7 @@ class _Config(tfds.download.DownloadConfig):
 class _Serializer:
     """Serializes the only kind of example there is: 12 times faster than the general one, to the same record."""
 
-    example_specs: dict[str, Any] = {}
+    example_specs: Mapping[str, Any] = types.MappingProxyType({})  # to print two records with one name: not wanted
 
     def serialize_example(self, example: dict[str, Any]) -> bytes:
         record = tf.train.Example()

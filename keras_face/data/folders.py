@@ -141,7 +141,8 @@ def read_people(path: str | os.PathLike) -> list[str]:
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
     """Returns the names of the folders and of everything else in a folder, sorted."""
-    folders, others = [], []
+    folders: list[str] = []
+    others: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             (folders if _is_folder(entry) else others).append(entry.name)

@@ -16,8 +16,8 @@ _END_OF_PNG = b"\0\0\0\0IEND\xaeB`\x82"
 def whole_size(data: bytes) -> tuple[int, int] | None:
     """Returns the (height, width) of an ordinary JPEG or PNG file that is whole; None if only decoding can tell.
 
-    Whole: its segments or chunks follow each other without a gap to the end of the image, and the checksums of a PNG are
-    right. What a JPEG says between is not looked at. Ordinary: 8 bits (PNG: or 16), grey or colour, not CMYK.
+    Whole: its segments or chunks follow each other without a gap to the end of the image, and the checksums of a PNG
+    are right. What a JPEG says between is not looked at. Ordinary: 8 bits (PNG: or 16), grey or colour, not CMYK.
 
     Args:
         data: All bytes of the file.
