@@ -27,7 +27,7 @@ setup(
         "lz4",  # mtcnn's weights are packed with it, but mtcnn does not ask for it
         "absl-py>=1.4",
         "matplotlib>=3.7",
-        "pillow>=9.4",
+        "pillow>=10.1",
         "tqdm>=4.64",
     ],
     package_data={"keras_face": ["quick_start.ini"]},

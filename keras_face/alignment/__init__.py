@@ -1,0 +1,1 @@
+"""Photos become aligned crops: reading, detection, templates, alignment."""

@@ -1,0 +1,95 @@
+"""Where the five landmarks of an aligned face lie, by name or given by numbers."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+# The mean face of ArcFace, for 112x96 (height x width); its square has 8 pixels more on either side.
+_ARCFACE_112X96 = (
+    (30.29459953, 51.69630051),
+    (65.53179932, 51.50139999),
+    (48.02519989, 71.73660278),
+    (33.54930115, 92.36550140),
+    (62.72990036, 92.20410156),
+)
+_NUMBERS = re.compile(r"(\d+)x(\d+):(.+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """Where an aligned face lies in its crop.
+
+    Args:
+        name: As said in a dataset's metadata.
+        landmarks: float32 [5, 2], x and y in pixels of the crop (0 is the middle of the first pixel): the eye on the
+            image's left, the eye on its right, the nose, the corners of the mouth on the image's left and right.
+        image_size: (height, width) of the crop, pixels.
+        anchors: What a face is aligned by: "points": all five, least squares; "eyes_mouth": the slope and middle of
+            the eyes, and how far below them the mouth is; "eyes": the eyes alone. The latter two are SeqFace's.
+    """
+
+    name: str
+    landmarks: np.ndarray
+    image_size: tuple[int, int]
+    anchors: str = "points"
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names that `template` knows."""
+    return tuple(_known())
+
+
+def template(name_or_numbers: str | Sequence[float]) -> Template:
+    """Returns a template by its name, or made of numbers.
+
+    Args:
+        name_or_numbers: A name of `names()`, or "HEIGHTxWIDTH:x,y,x,y,x,y,x,y,x,y": the crop's size and the five
+            landmarks in pixels, in the order of `Template.landmarks`.
+
+    Raises: ValueError if it is neither.
+    """
+    known = _known()
+    if name_or_numbers in known:
+        return known[name_or_numbers]
+    match = _NUMBERS.fullmatch(str(name_or_numbers).replace(" ", ""))
+    try:
+        numbers = [float(number) for number in match[3].split(",")] if match else []
+    except ValueError:
+        numbers = []
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if len(set(numbers)) < 2 or len(numbers) != 10 or not all(map(math.isfinite, numbers)) or min(size) < 1:
+        raise ValueError(
+            f"template must be one of {', '.join(known)}, or HEIGHTxWIDTH:x,y,... with five landmarks, "
+            f"got {name_or_numbers!r}"
+        )
+    return Template(str(name_or_numbers), np.array(numbers, np.float32).reshape(5, 2), size)
+
+
+def _known() -> dict[str, Template]:
+    narrow = np.array(_ARCFACE_112X96)
+    found = [
+        Template("arcface", np.add(narrow, (8, 0)).astype(np.float32), (112, 112)),
+        Template("arcface112x96", narrow.astype(np.float32), (112, 96)),
+    ]
+    for anchors, suffix in (("eyes_mouth", ""), ("eyes", "_eyes")):
+        for side in (144, 128):
+            found.append(Template(f"seqface{side}{suffix}", _seqface(narrow, side, anchors), (side, side), anchors))
+    return {made.name: made for made in found}
+
+
+def _seqface(face: np.ndarray, side: int, anchors: str) -> np.ndarray:
+    """Returns the landmarks of the mean face as SeqFace lays it: at 144 pixels, of which 128 are the middle."""
+    slope = math.atan2(*(face[1] - face[0])[::-1])  # its eyes are to be level
+    turn = np.array([[math.cos(slope), math.sin(slope)], [-math.sin(slope), math.cos(slope)]])
+    face = face @ turn.T
+    eyes, mouth = face[:2].mean(axis=0), face[3:].mean(axis=0)
+    if anchors == "eyes_mouth":  # a square of three times this length, the eyes at a third of its height
+        length, height = mouth[1] - eyes[1], 144 / 3
+    else:  # the eyes at the smaller part of the golden section
+        length, height = np.linalg.norm(face[1] - face[0]), 144 * (3 - math.sqrt(5)) / 2
+    margin = (144 - side) / 2
+    placed = (face - eyes) * (144 / (3 * length)) + (144 / 2 - margin, height - margin)
+    return placed.astype(np.float32)

@@ -1,0 +1,64 @@
+"""Photos, or folders of them, become aligned crops of their faces, or records.
+
+python -m tfrecords_tools.align --source DIR_OR_PHOTO --output_dir DIR [--records] [--template NAME] [--sheet FILE.png]
+    [--faces largest|central|best|all] [--landmarks detect|none|FILE] [--min_face_size PIXELS]
+"""
+
+import warnings
+
+from absl import flags
+
+from keras_face import commands
+from keras_face.alignment import aligner, crop_files, templates
+from keras_face.alignment.detector import Detector
+from keras_face.alignment.landmark_files import ListedLandmarks
+
+SOURCE = flags.DEFINE_string("source", None, "Folder of photos, of any depth, or one photo.", required=True)
+OUTPUT = commands.output_flags()
+RECORDS = flags.DEFINE_bool("records", False, "Write records, not crops; the source has a folder of photos per person.")
+TEMPLATE = flags.DEFINE_string(
+    "template", "arcface", f"{', '.join(templates.names())}, or HEIGHTxWIDTH:x,y,x,y,x,y,x,y,x,y of eyes, nose, mouth."
+)
+FACES = flags.DEFINE_enum("faces", "largest", aligner.FACES, "Which of the faces found in a photo.")
+LANDMARKS = flags.DEFINE_string(
+    "landmarks", "detect", "detect; none: aligned already; or a file of five points a photo."
+)
+ENCODING = flags.DEFINE_enum("encoding", "jpg", crop_files.ENCODINGS, "Of the crops.")
+SHEET = flags.DEFINE_string("sheet", None, "PNG to write: 40 of the photos, and their crops.")
+MIN_FACE_SIZE = flags.DEFINE_float("min_face_size", 20, "Detector: side of the smallest face, pixels.")
+THRESHOLDS = flags.DEFINE_list("thresholds", ["0.6", "0.7", "0.8"], "Detector: least scores of its three networks.")
+MAX_PIXELS = flags.DEFINE_integer("max_pixels", 4_000_000, "Detector: larger photos are shrunk to find their faces.")
+
+
+def main() -> str:
+    # Pillow's words on odd metadata of photos that it can read.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    output = OUTPUT()
+    template = templates.template(TEMPLATE.value)
+    make = aligner.Aligner(template, _landmarks(), FACES.value)
+    if RECORDS.value:
+        summary = crop_files.align_records(SOURCE.value, output, make, ENCODING.value, SHEET.value)
+    else:
+        _check_unused(("num_shards", "beam_runner", "beam_option"), "is for --records")
+        summary = crop_files.align_folder(SOURCE.value, output.path, make, ENCODING.value, SHEET.value)
+    return f"{output.path}: {summary}"
+
+
+def _landmarks() -> Detector | ListedLandmarks | None:
+    if LANDMARKS.value == "detect":
+        thresholds = [float(threshold) for threshold in THRESHOLDS.value]
+        return Detector(MIN_FACE_SIZE.value, thresholds, max_pixels=MAX_PIXELS.value)
+    _check_unused(
+        ("faces", "min_face_size", "thresholds", "max_pixels"), f"has no use with --landmarks={LANDMARKS.value}"
+    )
+    return None if LANDMARKS.value == "none" else ListedLandmarks(LANDMARKS.value)
+
+
+def _check_unused(names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if flags.FLAGS[name].present:
+            raise ValueError(f"--{name} {why}")
+
+
+if __name__ == "__main__":
+    commands.run(main)
