@@ -1,0 +1,1 @@
+"""Masks drawn on faces."""
