@@ -1,0 +1,192 @@
+"""A dataset written again without what a list drops, and with the labels that it gives; never in place."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+
+import cv2
+
+from keras_face.backend import tf
+from keras_face.data import images, records
+from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
+from keras_face.inspection.sources import photo_names
+
+_JPEG_QUALITY = 98  # of photos that must be encoded again
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What was written: the new dataset, and how many photos were dropped and moved."""
+
+    dataset: records.DatasetInfo
+    dropped: int
+    moved: int
+
+    def __str__(self) -> str:
+        info = self.dataset
+        return (
+            f"{info.path}: {info.num_identities:,} people, {info.num_images:,} photos; {self.dropped:,} photos "
+            f"dropped, {self.moved:,} given another label"
+        )
+
+
+class _Lists:
+    """What the entries say of each photo; its own entry counts before its identity's."""
+
+    def __init__(self, entries: Sequence[Entry], info: records.DatasetInfo):
+        self.identities = info.identities
+        self.photos: dict[str, Entry] = {}
+        self.people: dict[str, Entry] = {}
+        known = set(info.identities)
+        for entry in entries:
+            if entry.suggestion == LOOK:
+                continue
+            if not entry.name and entry.identity not in known:
+                raise ValueError(f"the list names the identity {entry.identity!r}, which {info.path} does not have")
+            table, key = (self.photos, entry.name) if entry.name else (self.people, entry.identity)
+            before = table.setdefault(key, entry)
+            if before.suggestion != entry.suggestion:
+                if DROP not in (before.suggestion, entry.suggestion):
+                    raise ValueError(
+                        f"the lists say both {before.suggestion!r} and {entry.suggestion!r} of {key!r}; keep one"
+                    )
+                table[key] = before if before.suggestion == DROP else entry
+        self.seen: set[str] = set()
+
+    def target(self, name: str, label: int) -> str | int | None:
+        """Returns the identity that a photo goes to, the number of its sequence (< 0), or None: it is dropped."""
+        entry = self.photos.get(name)
+        if entry is not None:
+            self.seen.add(name)
+        if label < 0:
+            own: str | int = label
+        elif label < len(self.identities):
+            own = self.identities[label]
+        elif entry is not None and entry.suggestion == DROP:
+            return None
+        else:
+            raise ValueError(f"{name} has the label {label}, which no identity has; drop it")
+        if entry is None and isinstance(own, str):
+            return self._settled(own)
+        if entry is None:
+            return own
+        if entry.suggestion == DROP:
+            return None
+        target = entry.suggestion.removeprefix(MOVE)
+        return self._settled(target) if target != own else own
+
+    def _settled(self, identity: str) -> str | None:
+        """Returns where an identity itself goes."""
+        passed = [identity]
+        while (entry := self.people.get(passed[-1])) is not None:
+            if entry.suggestion == DROP:
+                return None
+            following = entry.suggestion.removeprefix(MOVE)
+            if following in passed:
+                raise ValueError(f"the lists move identities in a circle: {' to '.join([*passed, following])}")
+            passed.append(following)
+        return passed[-1]
+
+
+def rewrite(
+    path: str | os.PathLike,
+    entries: Sequence[Entry],
+    output: records.Output | str | os.PathLike,
+    swap_channels: bool = False,
+    progress: bool = True,
+) -> Summary:
+    """Returns the summary after writing a dataset again as the entries say; the first one stays as it is.
+
+    Photos of a record that go to one identity stay together. Identities without photos vanish; new ones come last.
+
+    Args:
+        path: Folder of the dataset.
+        entries: What to drop and what to move.
+        output: Folder to make.
+        swap_channels: Exchange red and blue in all photos, which encodes them again (JPEG of quality 98, or PNG).
+        progress: Whether to show a progress bar.
+
+    Raises: ValueError if the entries name photos or identities that the dataset does not have, contradict each other,
+        or leave nothing; if a photo to encode again is damaged; see `records.write`.
+    """
+    records.check_new(output)
+    info = records.open_dataset(path)
+    lists = _Lists(entries, info)
+    skipped: list[tuple[str, str]] = []
+    present: set[str | int] = set()
+    moved = total = 0
+    for name, label, num_images in _outline(info):
+        targets = [lists.target(photo, label) for photo in photo_names(name, num_images)]
+        own = info.identities[label] if 0 <= label < info.num_identities else label
+        for photo, target in zip(photo_names(name, num_images), targets, strict=True):
+            if target is None:
+                entry = lists.photos.get(photo) or lists.people.get(str(own))
+                skipped.append((photo, entry.finding if entry is not None else f"identity of {own} dropped"))
+        moved += sum(target is not None and target != own for target in targets)
+        present |= {target for target in targets if target is not None}
+        total += len({target for target in targets if target is not None})
+    if unknown := sorted(set(lists.photos) - lists.seen):
+        some = ", ".join(unknown[:3])
+        raise ValueError(f"the list names {len(unknown)} photos that {info.path} does not have: {some}")
+    if not present:
+        raise ValueError(f"the list drops every photo of {info.path}")
+    old = [identity for identity in info.identities if identity in present]
+    new = sorted(str(target) for target in present if not isinstance(target, int) and target not in set(old))
+    numbers: dict[str | int, int] = {identity: number for number, identity in enumerate([*old, *new])}
+    sequences = sorted((target for target in present if isinstance(target, int)), reverse=True)
+    numbers |= {sequence: -1 - number for number, sequence in enumerate(sequences)}
+    how = f"{info.path} without {len(skipped)} photos, {moved} given another label"
+    written = records.write(
+        output,
+        _face_sets(info, lists, numbers, swap_channels),
+        identities=[*old, *new],
+        image_size=info.image_size,
+        source=how + (", red and blue exchanged" if swap_channels else "") + f"; which was made of {info.source}",
+        template=info.template,
+        skipped=skipped,
+        total=total,
+        progress=progress,
+    )
+    return Summary(written, len(skipped), moved)
+
+
+def _records(info: records.DatasetInfo) -> Iterator[tuple[str, int, list[bytes]]]:
+    batches = tf.data.TFRecordDataset(info.shards).batch(256).map(records.parse).prefetch(1)
+    try:
+        for batch in batches:
+            names = [name.decode(errors="surrogateescape") for name in batch["name"].numpy()]
+            yield from zip(names, batch["label"].numpy().tolist(), batch["images"].to_list(), strict=True)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{info.path}: a record is damaged on disk; write the dataset again") from error
+
+
+def _outline(info: records.DatasetInfo) -> Iterator[tuple[str, int, int]]:
+    for name, label, contents in _records(info):
+        yield name, label, len(contents)
+
+
+def _face_sets(
+    info: records.DatasetInfo, lists: _Lists, numbers: dict[str | int, int], swap_channels: bool
+) -> Iterator[records.FaceSet]:
+    for name, label, contents in _records(info):
+        photos = photo_names(name, len(contents))
+        by_target: dict[str | int, list[tuple[str, bytes]]] = {}
+        for photo, content in zip(photos, contents, strict=True):
+            target = lists.target(photo, label)
+            if target is not None:
+                by_target.setdefault(target, []).append((photo, _swapped(photo, content) if swap_channels else content))
+        for target, members in by_target.items():
+            whole = len(members) == len(contents)
+            joined = name if whole else "|".join(photo for photo, _ in members)
+            yield records.FaceSet([content for _, content in members], numbers[target], joined)
+
+
+def _swapped(name: str, content: bytes) -> bytes:
+    try:
+        pixels = images.decode(content).numpy()
+    except tf.errors.OpError:
+        raise ValueError(f"{name} is damaged, so its red and blue cannot be exchanged; drop it") from None
+    png = content.startswith(b"\x89PNG")
+    # OpenCV takes the channels as blue, green, red: as they are, they are exchanged.
+    options = [] if png else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    return cv2.imencode(".png" if png else ".jpg", pixels, options)[1].tobytes()

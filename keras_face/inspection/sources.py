@@ -1,0 +1,174 @@
+"""The photos of a dataset one after the other, and any of them again: of records, or of a folder of people."""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_face.backend import tf
+from keras_face.data import records
+from keras_face.data.dataset_info import RECORD_OVERHEAD
+
+_HEADER = 12  # bytes of a TFRecord before its content
+
+
+class RecordPhotos:
+    """The photos of a dataset of records, in its order; photos of one record follow each other.
+
+    Args:
+        path: The dataset's folder.
+
+    Attributes:
+        labels: int64 [photos].
+        identities: Names of the identities, in the order of their labels.
+        image_size: (height, width) that all photos should have, pixels.
+        template: Name of the template that the photos should be aligned to.
+
+    Raises: ValueError: see `records.open_dataset`.
+    """
+
+    made_of_records = True
+
+    def __init__(self, path: str | os.PathLike):
+        self.info = records.open_dataset(path)
+        self.path = self.info.path
+        self.name = self.info.path.resolve().name
+        self.identities: Sequence[str] = self.info.identities
+        self.image_size: tuple[int, int] | None = self.info.image_size
+        self.template: str = self.info.template
+        index = self.info.index
+        self.labels = np.repeat(index["label"], index["images"]).astype(np.int64)
+        self.refused: Sequence[tuple[str, str]] = ()
+        self._stops = np.cumsum(index["images"], dtype=np.int64)
+        sizes = index["bytes"].astype(np.int64) + RECORD_OVERHEAD
+        self._shard_stops = np.cumsum(self.info.shard_lengths)
+        self._offsets = np.concatenate([[0], np.cumsum(sizes)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yields the encoded photos.
+
+        Raises: ValueError if a record is damaged on disk.
+        """
+        batches = tf.data.TFRecordDataset(self.info.shards).batch(256).map(records.parse).prefetch(2)
+        done = 0
+        try:
+            for batch in batches:
+                images = batch["images"].flat_values.numpy()
+                done += len(images)
+                yield from images
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise ValueError(
+                f"{self.path}: a record is damaged on disk, after {done} photos; write the dataset again"
+            ) from error
+
+    def read(self, number: int) -> bytes:
+        """Returns the encoded photo of a number."""
+        record = int(np.searchsorted(self._stops, number, side="right"))
+        first = int(self._stops[record - 1]) if record else 0
+        return self._record(record)[1][number - first]
+
+    def photo_name(self, number: int) -> str:
+        """Returns what the photo of a number is called: its part of the record's name, or name and place in it."""
+        record = int(np.searchsorted(self._stops, number, side="right"))
+        first = int(self._stops[record - 1]) if record else 0
+        return photo_names(self._record(record)[0], int(self._stops[record]) - first)[number - first]
+
+    def _record(self, record: int) -> tuple[str, list[bytes]]:
+        shard = int(np.searchsorted(self._shard_stops, record, side="right"))
+        first = int(self._shard_stops[shard - 1]) if shard else 0
+        start = int(self._offsets[record] - self._offsets[first])
+        size = int(self._offsets[record + 1] - self._offsets[record]) - RECORD_OVERHEAD
+        return _read_record(self.info.shards[shard], start + _HEADER, size)
+
+
+class FolderPhotos:
+    """The photos of a folder with a folder of photos per person, before it is written as records.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        labels: int64 [photos].
+        identities: Names of the people's folders, sorted.
+        image_size: None: any.
+        template: "arcface".
+        refused: Name and reason of what is neither a person's folder nor a file in one.
+
+    Raises: ValueError if there is no such folder, or no file in a person's folder.
+    """
+
+    made_of_records = False
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise ValueError(f"expected a folder with a folder of photos per person, but {path} is none")
+        self.name = self.path.resolve().name
+        self.image_size: tuple[int, int] | None = None
+        self.template = "arcface"
+        self.identities: Sequence[str] = []
+        refused: list[tuple[str, str]] = []
+        self._names: list[str] = []
+        labels: list[int] = []
+        people: list[str] = []
+        for person in sorted(os.listdir(self.path)):
+            if not (self.path / person).is_dir():
+                refused.append((person, "not in a person's folder"))
+                continue
+            for file in sorted(os.listdir(self.path / person)):
+                name = f"{person}/{file}"
+                if (self.path / name).is_dir():
+                    refused.append((name, "a folder in a person's folder"))
+                else:
+                    self._names.append(name)
+                    labels.append(len(people))
+            people.append(person)
+        self.identities = people
+        self.refused: Sequence[tuple[str, str]] = refused
+        self.labels = np.array(labels, np.int64)
+        if not labels:
+            raise ValueError(f"expected a folder of photos per person in {path}, got no file in one")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yields the content of the files; of one that cannot be read: nothing."""
+        return map(self.read, range(len(self)))
+
+    def read(self, number: int) -> bytes:
+        """Returns the content of the file of a number."""
+        try:
+            return (self.path / self._names[number]).read_bytes()
+        except OSError:
+            return b""
+
+    def photo_name(self, number: int) -> str:
+        """Returns the path of the file of a number, from the folder on."""
+        return self._names[number]
+
+
+Photos = RecordPhotos | FolderPhotos
+
+
+def photo_names(record_name: str, num_images: int) -> list[str]:
+    """Returns what the photos of a record are called: the parts of a name joined by "|", or the name and a number."""
+    parts = record_name.split("|")
+    if len(parts) == num_images:
+        return parts
+    return [f"{record_name}#{number}" for number in range(num_images)]
+
+
+@functools.lru_cache(maxsize=4)
+def _read_record(shard: str, start: int, size: int) -> tuple[str, list[bytes]]:
+    with open(shard, "rb") as file:
+        file.seek(start)
+        example = tf.train.Example.FromString(file.read(size))
+    features = example.features.feature
+    name = features["name"].bytes_list.value[0].decode(errors="surrogateescape")
+    return name, list(features["images"].bytes_list.value)

@@ -1,0 +1,66 @@
+"""With a trained model: photos under the wrong name, two people under one name, one person under two.
+
+python -m tfrecords_tools.clean --records DIR --model_path MODEL --output FILE.csv [--max_angle_degrees A]
+python -m tfrecords_tools.clean --records DIR --list FILE.csv [--list FILE2.csv ...] --apply OUTPUT_DIR
+
+The first writes a list to look over and changes nothing; the second writes a new dataset as lists say, of this command
+or of inspect. Both at once: `--model_path ... --output FILE.csv --apply OUTPUT_DIR`.
+"""
+
+import math
+import tempfile
+
+from absl import flags
+
+from keras_face import commands
+from keras_face.data.records import check_new
+from keras_face.export import load_embedder
+from keras_face.inspection import cleaning, embeddings, findings, rewriting, sources
+
+RECORDS = flags.DEFINE_string("records", None, "Folder of records.", required=True)
+MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model, trained on these people or on others.")
+OUTPUT = flags.DEFINE_string("output", None, "List to write, CSV; is replaced.")
+MAX_ANGLE_DEGREES = flags.DEFINE_float(
+    "max_angle_degrees",
+    None,
+    "Largest angle of a photo to its person's centre, degrees; default: from the data. Sub-centre ArcFace: 75.",
+)
+MIN_CLUSTER = flags.DEFINE_integer(
+    "min_cluster", 3, "Photos of a second person under one name that make a new person.", lower_bound=2
+)
+LISTS = flags.DEFINE_multi_string("list", [], "List to apply, of clean or inspect; can be repeated.")
+APPLY = flags.DEFINE_string("apply", None, "Folder of the new dataset; must not exist.")
+SWAP_CHANNELS = flags.DEFINE_bool("swap_channels", False, "With --apply: exchange red and blue in all photos.")
+
+
+def main() -> str:
+    if MODEL_PATH.value is None and not (APPLY.value and (LISTS.value or SWAP_CHANNELS.value)):
+        raise ValueError("expected --model_path to make a list, or --list or --swap_channels with --apply, got neither")
+    if (MODEL_PATH.value is None) != (OUTPUT.value is None):
+        raise ValueError("expected --model_path and --output together, got one of them")
+    if APPLY.value is None and (LISTS.value or SWAP_CHANNELS.value):
+        raise ValueError("expected --apply with --list or --swap_channels")
+    if APPLY.value is not None:
+        check_new(APPLY.value)
+    entries = [entry for path in LISTS.value for entry in findings.read_list(path)]
+    told = []
+    if MODEL_PATH.value is not None and OUTPUT.value is not None:
+        result = found(MODEL_PATH.value)
+        findings.write_list(OUTPUT.value, result.entries)
+        entries += result.entries
+        told.append(f"{result}\n{OUTPUT.value}: {len(result.entries):,} lines")
+    if APPLY.value is not None:
+        told.append(str(rewriting.rewrite(RECORDS.value, entries, APPLY.value, SWAP_CHANNELS.value)))
+    return "\n".join(told)
+
+
+def found(model_path: str) -> cleaning.Cleaning:
+    photos = sources.RecordPhotos(RECORDS.value)
+    max_angle = None if MAX_ANGLE_DEGREES.value is None else math.radians(MAX_ANGLE_DEGREES.value)
+    with tempfile.TemporaryDirectory() as scratch:
+        good, vectors = embeddings.embed_all(photos, load_embedder(model_path), scratch, progress=True)
+        return cleaning.clean_photos(photos, good, vectors, max_angle, MIN_CLUSTER.value)
+
+
+if __name__ == "__main__":
+    commands.run(main)
