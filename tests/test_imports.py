@@ -20,7 +20,7 @@ ALLOWED = {
     "alignment": {"backend", "data", "masks"},
     "sequences": {"backend", "data", "alignment"},
     "formats": {"backend", "data", "evaluation"},
-    "inspection": {"backend", "data", "alignment", "evaluation", "export"},
+    "inspection": {"backend", "data", "alignment"},
     "backbones": {"backend", "config"},
     "losses": {"backend", "config"},
     "optimizers": {"backend", "config"},

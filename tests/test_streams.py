@@ -36,9 +36,8 @@ def write(path, sets, num_shards=2, size=SIZE, **options):
         for n, (label, count) in enumerate(sets)
     ]
     identities = [f"{path.name} {label}" for label in range(max(label for label, _ in sets) + 1)]
-    return records.write(
-        path, face_sets, identities=identities, image_size=size, source="test", num_shards=num_shards, **options
-    )
+    output = records.Output(path, num_shards)
+    return records.write(output, face_sets, identities=identities, image_size=size, source="test", **options)
 
 
 # Face sets (label, photos): photos alone, sets of several, and sets beside tracks of unknown people.

@@ -57,14 +57,33 @@ class AugmentationConfig:
     """Random changes of each training photo; see `data.augment.Augmentation`."""
 
     flip: float = setting(0.5, "Probability of a horizontal mirror.", 0, 1)
+    move_probability: float = setting(1.0, "Probability that shift and scale are applied.", 0, 1)
     shift: float = setting(0.0, "Largest translation, as a share of the side.", 0, 0.5)
     scale: float = setting(0.0, "Largest zoom in or out, as a share.", 0, 0.5)
+    rotation_probability: float = setting(1.0, "Probability that rotation is applied.", 0, 1)
     rotation: float = setting(0.0, "Largest rotation in radians.", 0, math.pi)
+    colour_probability: float = setting(
+        1.0, "Probability that brightness, contrast, saturation and hue are applied.", 0, 1
+    )
     brightness: float = setting(0.0, "Largest change of brightness, as a share of full scale.", 0, 1)
     contrast: float = setting(0.0, "Largest change of contrast, as a share.", 0, 0.99)
     saturation: float = setting(0.0, "Largest change of saturation, as a share.", 0, 0.99)
+    hue: float = setting(0.0, "Largest turn of the colour circle, as a share of it.", 0, 0.5)
     grey: float = setting(0.0, "Probability of a grey photo.", 0, 1)
+    rand_augment_probability: float = setting(1.0, "Probability of RandAugment, where it has operations.", 0, 1)
+    rand_augment: int = setting(0, "Operations of RandAugment, one after the other; 0: none.", 0, 16)
+    rand_augment_magnitude: float = setting(9.0, "Strength of these operations.", 0, 10)
+    crop: float = setting(0.0, "Probability that all but a random rectangle is black.", 0, 1)
+    crop_area: float = setting(0.2, "Smallest share of the photo that such a crop leaves.", 0.02, 1)
+    low_resolution: float = setting(0.0, "Probability that a photo is scaled down and up again.", 0, 1)
+    low_resolution_scale: float = setting(0.2, "Smallest scale of that.", 0.05, 1)
+    blur: float = setting(0.0, "Probability of a Gaussian blur.", 0, 1)
+    blur_sigma: float = setting(2.0, "Its largest standard deviation in pixels.", 0.1, 16)
+    jpeg: float = setting(0.0, "Probability of a further JPEG compression.", 0, 1)
+    jpeg_quality: int = setting(30, "Its lowest quality.", 1, 100)
     erase: float = setting(0.0, "Probability of erasing a random rectangle.", 0, 1)
+    erase_area: float = setting(0.33, "Largest share of the photo that is erased.", 0.02, 1)
+    mask: float = setting(0.0, "Probability of a drawn face mask; the crops must be aligned.", 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

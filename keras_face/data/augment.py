@@ -2,33 +2,65 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 from keras_face.backend import tf
+from keras_face.data.augment_colour import recoloured
+from keras_face.data.augment_draws import NUMBERS, Draws, either, numbers, when
+from keras_face.data.augment_erasing import SMALLEST_ERASED, erased
+from keras_face.data.augment_geometry import cropped, mirrored_where, moved
+from keras_face.data.augment_quality import blurred, compressed, low_resolution
+from keras_face.data.augment_rand import LARGEST_MAGNITUDE, rand_augmented
+from keras_face.masks.online import wear_mask
 
-_ERASED_AREA = (0.02, 0.33)  # share of the image; shapes from 1:3 to 3:1
-_ERASED_SHAPE = math.log(3.0)
-# What a uniform number is drawn for, in an order that never changes: so no option moves what another draws.
-_DRAWS = (
-    "flip", "across", "down", "zoom", "turn", "brightness", "contrast", "saturation", "grey", "erase", "area", "shape",
-    "top", "left",
-)  # fmt: skip
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, the luminance of JPEG
+_RANGES = {  # of what is not in [0, 1]
+    "shift": (0, 0.5),
+    "scale": (0, 0.5),
+    "rotation": (0, math.pi),
+    "contrast": (0, 0.99),  # at 1 an image could lose all of its contrast
+    "saturation": (0, 0.99),
+    "hue": (0, 0.5),
+    "crop_area": (0.02, 1),
+    "low_resolution_scale": (0.05, 1),
+    "blur_sigma": (0.1, 16),
+    "jpeg_quality": (1, 100),
+    "erase_area": (SMALLEST_ERASED, 1),
+    "rand_augment": (0, 16),
+    "rand_augment_magnitude": (0, LARGEST_MAGNITUDE),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training image.
+    """What is done to a training image, in this order; what is off is no part of the graph.
 
     Args:
+        mask: Probability of a drawn face mask, [0, 1]; before all else, because it is put where an aligned face is.
         flip: Probability of a horizontal mirror, [0, 1].
+        move_probability: Probability that `shift` and `scale` are applied, [0, 1].
         shift: Largest translation, as a share of the side, [0, 0.5]; what comes in is mirrored.
         scale: Largest zoom in or out, as a share of the size, [0, 0.5].
+        rotation_probability: Probability that `rotation` is applied, [0, 1].
         rotation: Largest rotation about the centre, radians, [0, pi].
-        brightness: Largest amount added or taken away, as a share of full scale, [0, 1].
-        contrast: Largest change of the distance from the mean, as a share, [0, 1).
-        saturation: Largest change of the distance from grey, as a share, [0, 1).
+        colour_probability: Probability that `hue`, `saturation`, `contrast` and `brightness` are applied, [0, 1].
+        hue: Largest turn of the colour circle, as a share of it, [0, 0.5].
+        saturation: Largest change of the distance from grey, as a share, [0, 0.99].
         grey: Probability of a grey image, [0, 1].
-        erase: Probability that a random rectangle of 2 to 33 % of the image becomes noise, [0, 1].
+        contrast: Largest change of the distance from the mean, as a share, [0, 0.99].
+        brightness: Largest amount added or taken away, as a share of full scale, [0, 1].
+        rand_augment_probability: Probability of RandAugment, [0, 1].
+        rand_augment: Operations of RandAugment, one after the other, [0, 16]; 0: none. Paper: 2.
+        rand_augment_magnitude: Strength of these, [0, 10]. Paper: 9.
+        crop: Probability that all but a random rectangle is black, [0, 1]. AdaFace: 0.2.
+        crop_area: Smallest share of the image that such a crop leaves, [0.02, 1]. AdaFace: 0.2.
+        low_resolution: Probability that the image is scaled down and up again, [0, 1]. AdaFace: 0.2.
+        low_resolution_scale: Smallest scale of that, [0.05, 1]. AdaFace: 0.2.
+        blur: Probability of a Gaussian blur, [0, 1].
+        blur_sigma: Largest standard deviation of it, pixels, [0.1, 16].
+        jpeg: Probability of a further JPEG compression, [0, 1].
+        jpeg_quality: Lowest quality of it, libjpeg's scale, [1, 100].
+        erase: Probability that a random rectangle of 2 % to `erase_area` of the image becomes noise, [0, 1].
+        erase_area: Largest share of the image that is erased, [0.02, 1].
 
     Call arguments:
         image: uint8 [height, width, 3], static shape.
@@ -36,98 +68,126 @@ class Augmentation:
 
     Returns: uint8 [height, width, 3].
     Raises: ValueError if an option is out of range.
-    Reference: erase: Zhong et al. 2017, Random Erasing, https://arxiv.org/abs/1708.04896
+    Reference: Kim et al. 2022, AdaFace, https://arxiv.org/abs/2204.00964 (crop, low resolution, colour, each with
+        probability 0.2); the others' are with their functions.
     """
 
     flip: float = 0.5
+    move_probability: float = 1.0
     shift: float = 0.0
     scale: float = 0.0
+    rotation_probability: float = 1.0
     rotation: float = 0.0
+    colour_probability: float = 1.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    hue: float = 0.0
     grey: float = 0.0
+    rand_augment_probability: float = 1.0
+    rand_augment: int = 0
+    rand_augment_magnitude: float = 9.0
+    crop: float = 0.0
+    crop_area: float = 0.2
+    low_resolution: float = 0.0
+    low_resolution_scale: float = 0.2
+    blur: float = 0.0
+    blur_sigma: float = 2.0
+    jpeg: float = 0.0
+    jpeg_quality: int = 30
     erase: float = 0.0
+    erase_area: float = 0.33
+    mask: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"shift": 0.5, "scale": 0.5, "rotation": math.pi}
         for name, value in dataclasses.asdict(self).items():
-            limit = limits.get(name, 1.0)
-            below = name in ("contrast", "saturation")  # at 1 an image could lose all of its contrast
-            if not 0 <= value <= limit or (below and value == limit):
-                raise ValueError(f"{name} must be in [0, {limit:.4g}{')' if below else ']'}, got {value}")
+            low, high = _RANGES.get(name, (0, 1))
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be in [{low:.4g}, {high:.4g}], got {value}")
+            if name in ("rand_augment", "jpeg_quality") and value != int(value):
+                raise ValueError(f"{name} must be a whole number, got {value}")
+
+    def each(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        """Returns what the call makes of each image: uint8 [n, height, width, 3].
+
+        Args:
+            images: uint8 [n, height, width, 3], static shape.
+            seeds: int64 [n, 2], one for each.
+        """
+        if self != Augmentation(flip=self.flip):
+            result = tf.TensorSpec(images.shape[1:], tf.uint8)
+            return tf.map_fn(lambda pair: self(*pair), (images, seeds), fn_output_signature=result)
+        if not self.flip:
+            return images
+        # All at once, because one by one a mirror image costs a third of the decoding of its JPEG.
+        draws = tf.stack([numbers(seed) for seed in tf.unstack(seeds, images.shape[0])])
+        return mirrored_where(images, draws[:, NUMBERS.index("flip")] < self.flip)
 
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        draws = tf.random.stateless_uniform([len(_DRAWS)], seed)
-
-        def draw(purpose: str) -> tf.Tensor:
-            """Returns a number in [0, 1)."""
-            return draws[_DRAWS.index(purpose)]
-
-        def within(limit: float, purpose: str) -> tf.Tensor:
-            """Returns a number in [-limit, limit)."""
-            return (2.0 * draw(purpose) - 1.0) * limit
-
+        draws = Draws(seed)
+        if self.mask:
+            worn = draws.happens(self.mask, "mask")
+            image = when(worn, lambda now: wear_mask(now, draws.within_seed("mask")), image)
         if self.flip:
-            image = tf.cond(draw("flip") < self.flip, lambda: tf.reverse(image, [1]), lambda: image)
+            image = when(draws.number("flip") < self.flip, lambda now: tf.reverse(now, [1]), image)
         if self.shift or self.scale or self.rotation:
-            across, down = within(self.shift, "across"), within(self.shift, "down")
-            image = _moved(image, across, down, 1.0 + within(self.scale, "zoom"), within(self.rotation, "turn"))
-        if self.brightness or self.contrast or self.saturation or self.grey:
-            pixels = tf.cast(image, tf.float32)
-            luminance = tf.tensordot(pixels, tf.constant(_GREY), 1)[..., tf.newaxis]
-            colour = tf.where(draw("grey") < self.grey, 0.0, 1.0 + within(self.saturation, "saturation"))
-            pixels = luminance + (pixels - luminance) * colour
-            mean = tf.reduce_mean(luminance)
-            pixels = mean + (pixels - mean) * (1.0 + within(self.contrast, "contrast"))
-            image = _to_uint8(pixels + 255.0 * within(self.brightness, "brightness"))
+            image = self._moved(image, draws)
+        if self.brightness or self.contrast or self.saturation or self.hue or self.grey:
+            image = self._recoloured(image, draws)
+        if self.rand_augment:
+            image = when(
+                draws.happens(self.rand_augment_probability, "rand_augment"),
+                lambda now: rand_augmented(
+                    now, draws.within_seed("rand_augment"), self.rand_augment, self.rand_augment_magnitude
+                ),
+                image,
+            )
+        if self.crop:
+            numbers = draws.of("crop", 5)
+            image = when(numbers[0] < self.crop, lambda now: cropped(now, numbers[1:], self.crop_area), image)
+        for name, change, strength in (
+            ("low_resolution", low_resolution, self.low_resolution_scale),
+            ("blur", blurred, self.blur_sigma),
+            ("jpeg", compressed, self.jpeg_quality),
+        ):
+            if probability := getattr(self, name):
+                image = _degraded(image, change, strength, probability, draws.of(name, 2))
         if self.erase:
-            place = [draw(purpose) for purpose in ("area", "shape", "top", "left")]
-            image = tf.cond(draw("erase") < self.erase, lambda: _erased(image, place, seed), lambda: image)
+            place = [draws.number(purpose) for purpose in ("area", "shape", "top", "left")]
+            image = when(
+                draws.number("erase") < self.erase,
+                lambda now: erased(now, place, draws.seed("noise"), self.erase_area),
+                image,
+            )
         return image
 
+    def _moved(self, image: tf.Tensor, draws: Draws) -> tf.Tensor:
+        moves = bool(self.shift or self.scale) and draws.happens(self.move_probability, "move")
+        turns = bool(self.rotation) and draws.happens(self.rotation_probability, "rotation")
+        across, down = draws.within(self.shift, "across", moves), draws.within(self.shift, "down", moves)
+        zoom, turn = 1.0 + draws.within(self.scale, "zoom", moves), draws.within(self.rotation, "turn", turns)
+        return when(either(moves, turns), lambda now: moved(now, across, down, zoom, turn), image)
 
-def _to_uint8(pixels: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
+    def _recoloured(self, image: tf.Tensor, draws: Draws) -> tf.Tensor:
+        other = bool(self.brightness or self.contrast or self.saturation or self.hue)
+        changes = other and draws.happens(self.colour_probability, "colour")
+        grey = bool(self.grey) and draws.number("grey") < self.grey
+        hue = (2.0 * draws.of("hue", 1)[0] - 1.0) * self.hue if self.hue else None
+        if hue is not None and changes is not True:
+            hue = tf.where(changes, hue, 0.0)
+        saturation = 1.0 + draws.within(self.saturation, "saturation", changes)
+        return when(
+            either(changes, grey),
+            lambda now: recoloured(
+                now,
+                hue=hue,
+                saturation=saturation if grey is False else tf.where(grey, 0.0, saturation),
+                contrast=1.0 + draws.within(self.contrast, "contrast", changes),
+                brightness=draws.within(self.brightness, "brightness", changes),
+            ),
+            image,
+        )
 
 
-def _moved(image: tf.Tensor, across: tf.Tensor, down: tf.Tensor, zoom: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """Returns the image turned (counter-clockwise, radians) and zoomed about its centre, then shifted (in sides)."""
-    height, width = image.shape[:2]
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    # The op wants the inverse: where each pixel of the result comes from. Rows: x = a0 x' + a1 y' + a2; y = b0 ... .
-    cosine, sine = tf.cos(turn) / zoom, tf.sin(turn) / zoom
-    to_x, to_y = middle_x + across * width, middle_y + down * height
-    matrix = [
-        cosine, -sine, middle_x - cosine * to_x + sine * to_y,
-        sine, cosine, middle_y - sine * to_x - cosine * to_y,
-        0.0, 0.0,
-    ]  # fmt: skip
-    pixels = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(image, tf.float32)[tf.newaxis],  # float32, because for uint8 the op cuts the fractions off
-        transforms=tf.stack(matrix)[tf.newaxis],
-        output_shape=[height, width],
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-        fill_value=0.0,
-    )
-    return tf.ensure_shape(_to_uint8(pixels[0]), image.shape)
-
-
-def _erased(image: tf.Tensor, place: list[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-    """Returns the image with noise in a rectangle whose area, shape, top and left come from numbers in [0, 1)."""
-    area, shape, top, left = place
-    height, width = image.shape[:2]
-    low, high = _ERASED_AREA
-    pixels = (low + (high - low) * area) * height * width
-    ratio = tf.exp((2.0 * shape - 1.0) * _ERASED_SHAPE)  # height over width
-    sides = tf.minimum(tf.round(tf.sqrt(tf.stack([pixels * ratio, pixels / ratio]))), [height, width])
-    corner = tf.floor(tf.stack([top, left]) * (tf.constant([height, width], tf.float32) - sides + 1.0))
-    rows, columns = (
-        tf.logical_and(place >= corner[axis], place < corner[axis] + sides[axis])
-        for axis, place in enumerate((tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32)))
-    )
-    inside = tf.logical_and(rows[:, tf.newaxis], columns[tf.newaxis])[..., tf.newaxis]
-    noise_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-    noise = tf.random.stateless_uniform(image.shape, noise_seed, 0, 256, tf.int32)
-    return tf.where(inside, tf.cast(noise, tf.uint8), image)
+def _degraded(image: tf.Tensor, change: Callable, strength: float, probability: float, draws: tf.Tensor) -> tf.Tensor:
+    return when(draws[0] < probability, lambda now: change(now, draws[1], strength), image)

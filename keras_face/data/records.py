@@ -141,9 +141,7 @@ def write(
     height, width = (operator.index(side) for side in image_size)
     with _scratch(path) as scratch, tqdm(items, "writing", total, unit=" records", disable=not progress) as shown:
         examples = builder.Examples(load, len(identities))
-        folder = builder.prepare(
-            scratch, shown, examples, output.num_shards, output.beam_runner, output.beam_options
-        )
+        folder = builder.prepare(scratch, shown, examples, output.num_shards, output.beam_runner, output.beam_options)
         index = _scan(shard_files(folder)[0])
         facts = {
             "format": FORMAT,
