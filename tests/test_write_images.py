@@ -79,6 +79,7 @@ def test_bad_photos_are_left_out_and_named_with_the_reason(tmp_path):
     (source / "Carl").mkdir()
     (source / "Carl" / "0.jpg").write_bytes(b"x")
     (source / "readme.txt").write_bytes(b"x")
+    (source / "skipped.csv").write_bytes(b"x")  # of align: no photo, and not missed
     summary = write(source, tmp_path / "out")
     reasons = dict(skipped(tmp_path / "out"))
     assert reasons == {

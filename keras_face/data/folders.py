@@ -8,6 +8,8 @@ from pathlib import Path
 
 from keras_face.data import photos, records
 
+_REPORTS = ("aligned.jsonl", "skipped.csv")  # what `align` leaves beside the folders of crops
+
 
 def write_folder(
     source: str | os.PathLike,
@@ -103,7 +105,7 @@ def scan(
         raise ValueError(f"expected a folder with a folder of photos per person, but {root} is none")
     folders, files = _listed(root)
     _check_folders(root, folders)
-    skipped = [(name, "not in a person's folder") for name in files]
+    skipped = [(name, "not in a person's folder") for name in files if name not in _REPORTS]
     if people_file is not None:
         by_key = {_key(name): name for name in folders}
         listed = read_people(people_file)
