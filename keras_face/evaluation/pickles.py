@@ -1,4 +1,4 @@
-"""Packed test sets that are pickles: InsightFace's .bin and margin-centre-face's lfw.np.
+"""Pickles: packed test sets, InsightFace's .bin and margin-centre-face's lfw.np, and dictionaries of embeddings.
 
 A pickle is a program. This reader knows the few names such files need and gives each an inert stand-in of its own, so
 that nothing of NumPy or Python is called on behalf of the file; any other name is refused.
@@ -11,7 +11,7 @@ import pickle
 import re
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -78,6 +78,45 @@ def read_np(path: str | os.PathLike) -> PackedPairs:
     return PackedPairs(photos, Pairs(name, keys[0::2], keys[1::2], genuine, folds_by_polarity(genuine)))
 
 
+def read_vectors(path: str | os.PathLike) -> tuple[list[str], list[np.ndarray]]:
+    """Returns the names and vectors of a pickled dictionary from names to embeddings.
+
+    SeqFace's feature files and margin-centre-face's caches are such. A value is one vector, an array or a list of
+    numbers, or the vectors of a track's frames, an array [frames, size] or a list of vectors: these get the names
+    `track/0`, `track/1`, ...
+
+    Returns: Names, and a vector [size] for each, float or integer, not checked for size or content.
+    Raises: ValueError if the file is not such a pickle, is cut off, or asks for a name that it does not need.
+    """
+    content = _unpickled(path, "{name: vector}", _NUMBERS)
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path}: expected a pickled dictionary from names to vectors, got {_kinds(content)}")
+    names: list[str] = []
+    vectors: list[np.ndarray] = []
+    for key, value in content.items():
+        name = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
+        if not isinstance(name, str):
+            raise ValueError(f"{path}: expected names as text, got {key!r}")
+        array = _numbers(value)
+        if array is None or array.ndim not in (1, 2) or not array.size:
+            raise ValueError(f"{path}: expected a vector, or one for each frame, for {name!r}, got {_kinds(value)}")
+        names += [name] if array.ndim == 1 else [f"{name.rstrip('/')}/{frame}" for frame in range(len(array))]
+        vectors += [array] if array.ndim == 1 else list(array)
+    return names, vectors
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """Returns an array of what is one, or a list of numbers or of vectors of one size; None if it is something else."""
+    if isinstance(value, _Array):
+        return value.values()
+    if not isinstance(value, (list, tuple)):
+        return None
+    items = [item.values() if isinstance(item, _Array) else item for item in value]
+    if not all(isinstance(item, (int, float, np.ndarray)) for item in items) or len(set(map(np.shape, items))) != 1:
+        return None
+    return np.array(items)
+
+
 class _Array:
     """Stands for numpy.ndarray: holds what the file says of one, and trusts its size only where the bytes are there."""
 
@@ -92,7 +131,7 @@ class _Array:
 
     def _fill(self, raw: bytes, dtype: "_Dtype", shape: tuple[int, ...], order: str) -> None:
         if not isinstance(dtype, _Dtype) or not isinstance(raw, (bytes, bytearray)):
-            raise pickle.UnpicklingError("expected an array of whole numbers with its bytes")
+            raise pickle.UnpicklingError("expected an array of numbers with its bytes")
         if math.prod(shape) * dtype.dtype.itemsize != len(raw) or min(shape, default=0) < 0:
             raise pickle.UnpicklingError(f"expected the bytes of an array of shape {shape}, got {len(raw)}")
         self.raw, self.dtype, self.shape, self.order = bytes(raw), dtype.dtype, tuple(shape), order
@@ -104,15 +143,25 @@ class _Array:
 class _Dtype:
     """Stands for numpy.dtype; knows booleans and whole numbers only."""
 
+    names = "b1|[iu][1248]"
+    kind = "whole numbers"
+
     def __init__(self, name: str | bytes, *_: Any):
         text = name.decode("ascii") if isinstance(name, bytes) else name
-        if not re.fullmatch("b1|[iu][1248]", text):
-            raise pickle.UnpicklingError(f"expected an array of whole numbers, got one of {text!r}")
+        if not re.fullmatch(self.names, text):
+            raise pickle.UnpicklingError(f"expected an array of {self.kind}, got one of {text!r}")
         self.dtype = np.dtype(text)
 
     def __setstate__(self, state: tuple) -> None:
         if state[1] in (">", b">"):
             self.dtype = self.dtype.newbyteorder(">")
+
+
+class _NumberDtype(_Dtype):
+    """Stands for numpy.dtype; knows floating point numbers, too."""
+
+    names = f"{_Dtype.names}|f[248]"
+    kind = "numbers"
 
 
 def _reconstruct(*_: Any) -> _Array:
@@ -139,7 +188,7 @@ def _encode(text: str, encoding: str = "utf-8", *_: Any) -> bytes:
     return text.encode("latin1")
 
 
-_STAND_INS: dict[str, Callable] = {
+_WHOLE_NUMBERS: dict[str, Callable] = {
     "numpy.ndarray": _Array,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encode,
@@ -148,37 +197,47 @@ _STAND_INS: dict[str, Callable] = {
     **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
     **{f"numpy.{core}.numeric._frombuffer": _frombuffer for core in ("core", "_core")},
 }
+_NUMBERS = {**_WHOLE_NUMBERS, "numpy.dtype": _NumberDtype}
 
 
 class _RefusedError(Exception):
-    """A name that a packed test set does not need."""
+    """A name that such a file does not need."""
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: BinaryIO, stand_ins: dict[str, Callable]):
+        super().__init__(file, encoding="bytes")
+        self._stand_ins = stand_ins
+
     def find_class(self, module: str, name: str) -> Callable:
         try:
-            return _STAND_INS[f"{module}.{name}"]
+            return self._stand_ins[f"{module}.{name}"]
         except KeyError:
             raise _RefusedError(f"{module}.{name}") from None
 
 
 def _load(path: str | os.PathLike, expected: str) -> tuple[Any, Any]:
-    """Returns the two members of a pickled pair; the strings of Python 2 become bytes."""
+    """Returns the two members of a pickled pair."""
+    content = _unpickled(path, expected, _WHOLE_NUMBERS)
+    if not isinstance(content, (tuple, list)) or len(content) != 2:
+        raise ValueError(f"{path}: expected a pickle of {expected}, got {_kinds(content)}")
+    return content[0], content[1]
+
+
+def _unpickled(path: str | os.PathLike, expected: str, stand_ins: dict[str, Callable]) -> Any:
+    """Returns the content of a pickle; the strings of Python 2 become bytes."""
     with open(path, "rb") as file:
         try:
-            content = _Unpickler(file, encoding="bytes").load()
+            return _Unpickler(file, stand_ins).load()
         except _RefusedError as refused:
             raise ValueError(
-                f"{path}: refused: the pickle asks for {refused}, which a packed test set does not need"
+                f"{path}: refused: the pickle asks for {refused}, which such a file does not need"
             ) from None
         # Whatever a damaged pickle leads the unpickler to raise: it is documented to be open-ended.
         except Exception as error:
             raise ValueError(
                 f"{path}: expected a pickle of {expected}, whole: {error or type(error).__name__}"
             ) from None
-    if not isinstance(content, (tuple, list)) or len(content) != 2:
-        raise ValueError(f"{path}: expected a pickle of {expected}, got {_kinds(content)}")
-    return content[0], content[1]
 
 
 def _is_image_pair(pair: Any) -> bool:

@@ -1,0 +1,96 @@
+"""LFW's own files: pairs of its two views, and the lists of people."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from keras_face.evaluation.protocols.lines import Line, bad_line, read_lines
+from keras_face.evaluation.protocols.pairs import Pairs, folds_by_polarity
+
+People = dict[str, tuple[str, ...]]  # identity -> keys of the photos
+
+
+def photo(name: str, number: int) -> str:
+    """Returns the path of a photo of LFW."""
+    return f"{name}/{name}_{number:04d}.jpg"
+
+
+def is_header(text: str) -> bool:
+    """Returns whether a first line is `10 300` (View 2) or `500` (View 1)."""
+    return re.fullmatch(r"[1-9]\d*(\s+[1-9]\d*)?", text) is not None
+
+
+def view_pairs(path: Path, lines: list[Line]) -> Pairs:
+    """Returns the pairs of a file of View 1 or View 2, whose first line is a header."""
+    header = lines[0][1].split()
+    num_sets, size = (int(field) for field in header) if len(header) == 2 else (1, int(header[0]))
+    if len(lines) - 1 != 2 * num_sets * size:
+        raise ValueError(f"{path}: expected {2 * num_sets * size} pairs after {lines[0][1]!r}, got {len(lines) - 1}")
+    genuine = np.tile(np.repeat([True, False], size), num_sets)
+    left, right = zip(
+        *(_pair(path, line, same) for line, same in zip(lines[1:], genuine.tolist(), strict=True)), strict=True
+    )
+    if len(header) == 1:
+        return Pairs(
+            f"LFW View 1 ({path.name}), 10 folds by position", left, right, genuine, folds_by_polarity(genuine)
+        )
+    fold = np.repeat(np.arange(num_sets), 2 * size)
+    return Pairs(f"LFW View 2 ({path.name}), {num_sets} folds of the file", left, right, genuine, fold)
+
+
+def _pair(path: Path, line: Line, genuine: bool) -> tuple[str, str]:
+    fields = line[1].split()
+    if genuine and len(fields) == 3:
+        fields.insert(2, fields[0])
+    if len(fields) != 4 or not (fields[1].isdecimal() and fields[3].isdecimal()) or (fields[0] == fields[2]) != genuine:
+        raise bad_line(path, line, "`Name 1 4` (genuine)" if genuine else "`Name 1 Other 4` (impostor)")
+    return photo(fields[0], int(fields[1])), photo(fields[2], int(fields[3]))
+
+
+def read_people(path: str | os.PathLike) -> tuple[People, ...]:
+    """Returns the people of a list of LFW, one dictionary a set, from name to the paths of the photos.
+
+    View 2's people.txt begins with the number of sets, each of which begins with its number of people; View 1's
+    peopleDevTrain.txt and peopleDevTest.txt are a single set, which begins with its number of people. The other lines
+    are `Name 4`: a person and the number of photos, Name/Name_0001.jpg to Name/Name_0004.jpg.
+
+    Raises: ValueError, with file and line, for a line that is not as expected, for too many or too few lines, and for a
+        person who comes twice.
+    """
+    lines = read_lines(path)
+    if not lines or not lines[0][1].isdecimal():
+        raise ValueError(
+            f"{path}: expected a list of people that begins with a number, got {lines[0][1] if lines else ''!r}"
+        )
+    # View 2 has a second number below the first.
+    num_sets = int(lines.pop(0)[1]) if len(lines) > 1 and lines[1][1].isdecimal() else 1
+    names: set[str] = set()
+    sets = tuple(_set(path, lines, names) for _ in range(num_sets))
+    if lines:
+        raise bad_line(path, lines[0], f"no more after {num_sets} sets")
+    return sets
+
+
+def _set(path: str | os.PathLike, lines: list[Line], names: set[str]) -> People:
+    """Returns the people of the set at the beginning of the lines, and takes these away."""
+    if not lines:
+        raise ValueError(f"{path}: expected another set of people at the end of the file")
+    header = lines.pop(0)
+    if not header[1].isdecimal():
+        raise bad_line(path, header, "the number of people in a set")
+    size = int(header[1])
+    if len(lines) < size:
+        raise ValueError(f"{path}: expected {size} people after line {header[0]}, got {len(lines)}")
+    people: People = {}
+    for line in lines[:size]:
+        fields = line[1].split()
+        if len(fields) != 2 or not fields[1].isdecimal() or not int(fields[1]):
+            raise bad_line(path, line, "`Name 4`, a person and the number of photos")
+        if fields[0] in names:
+            raise bad_line(path, line, "each person once")
+        names.add(fields[0])
+        people[fields[0]] = tuple(photo(fields[0], number) for number in range(1, int(fields[1]) + 1))
+    del lines[:size]
+    return people
