@@ -102,7 +102,7 @@ def align_records(
     labels = {person: label for label, person in enumerate(people)}
     records.write(
         output,
-        [photos.PhotoSet(labels[name.split("/")[0]], [(name, crops / name)]) for name in names],
+        [photos.PhotoSet(labels[name.split("/")[0]], [(name, os.path.join(crops, name))]) for name in names],
         load=photos.read,
         identities=people,
         image_size=aligner.template.image_size,

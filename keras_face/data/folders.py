@@ -77,7 +77,7 @@ def write_list(
         if name in names:
             raise ValueError(f"{list_file}:{number}: expected each photo once, got {name!r} again")
         names.add(name)
-        people.setdefault(int(label[0]), []).append((name, Path(prefix, name)))
+        people.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
     found = photos.check({str(label): people[label] for label in sorted(people)}, [], 1, image_size, progress)
     return photos.write(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)
 
@@ -118,7 +118,7 @@ def scan(
         inner, files = _listed(folder)
         if not inner and not files:
             raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
-        people[person] = [(f"{person}/{name}", folder / name) for name in files]
+        people[person] = [(f"{person}/{name}", os.path.join(folder, name)) for name in files]
         skipped += [(f"{person}/{name}", "a folder in a person's folder") for name in inner]
     return photos.check(people, skipped, min_photos, image_size, progress, decode)
 

@@ -3,9 +3,8 @@
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -13,7 +12,7 @@ from tqdm import tqdm
 from keras_face.backend import tf
 from keras_face.data import headers, images, records
 
-Photo = tuple[str, Path]  # its name in records and reports, and where it is
+Photo = tuple[str, str]  # its name in records and reports, and its file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +63,18 @@ def photo_size(data: bytes, decode: bool = False) -> tuple[int, int] | str:
     return height, width
 
 
-def check_photo(path: Path, decode: bool = False) -> tuple[int, int] | str:
+def check_photo(path: str, decode: bool = False) -> tuple[int, int] | str:
     """Returns the same of a file as `photo_size` of its bytes, or why it cannot be read."""
     try:
-        data = path.read_bytes()
+        data = _read(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return photo_size(data, decode)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def check(
@@ -94,9 +98,7 @@ def check(
     Raises: ValueError if nobody has enough good photos.
     """
     paths = [path for photos in people.values() for _, path in photos]
-    with ThreadPool(os.cpu_count()) as pool:
-        checks = pool.imap(lambda path: check_photo(path, decode), paths, chunksize=64)
-        found = iter(list(tqdm(checks, "checking", len(paths), unit=" photos", disable=not progress)))
+    found = iter(tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress))
     verdicts = {person: [(photo, next(found)) for photo in photos] for person, photos in people.items()}
     sizes = Counter(size for photos in verdicts.values() for _, size in photos if not isinstance(size, str))
     size = image_size or max(sizes, key=lambda size: (sizes[size], size), default=(0, 0))
@@ -118,6 +120,15 @@ def check(
             f"{some([f'{name} ({reason})' for name, reason in skipped]) or 'nothing'}"
         )
     return People(good, size, skipped)
+
+
+def _checks(paths: Sequence[str], decode: bool) -> Iterator[tuple[int, int] | str]:
+    """Yields what `check_photo` says of each file."""
+    if not decode:  # threads would wait for each other: most of the work is Python's
+        yield from map(check_photo, paths)
+        return
+    with ThreadPool(os.cpu_count()) as pool:
+        yield from pool.imap(lambda path: check_photo(path, decode=True), paths, chunksize=64)
 
 
 def write(
@@ -161,7 +172,7 @@ class PhotoSet(NamedTuple):
 
 def read(photo_set: PhotoSet) -> records.FaceSet:
     """Returns the face set of photos on disk."""
-    images = [path.read_bytes() for _, path in photo_set.photos]
+    images = [_read(path) for _, path in photo_set.photos]
     return records.FaceSet(images, photo_set.label, "|".join(name for name, _ in photo_set.photos))
 
 
