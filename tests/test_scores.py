@@ -1,14 +1,17 @@
-import csv
-import html
-import re
-
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from keras_face.evaluation.plots import save_histogram, save_roc
-from keras_face.evaluation.protocols import folds_by_polarity
-from keras_face.evaluation.scores import best_threshold, kfold_accuracy, roc, tar_at_far
+from keras_face.evaluation.scores import (
+    RULES,
+    best_threshold,
+    kfold_accuracy,
+    mean_subtracted,
+    right_decisions,
+    roc,
+    tar_at_far,
+)
 
 
 @pytest.fixture
@@ -159,6 +162,7 @@ def test_a_far_of_less_than_one_impostor_is_not_measurable():
         ({"fold": [0, 0, 2, 2]}, r"each with pairs, got 3, of which \[1\] are empty"),
         ({"fold": [0, 0, 0, 0]}, "2 or more folds"),
         ({"fold": [0, 0, 1]}, "fold must be 4 integers"),
+        ({"similarity": [], "genuine": np.zeros(0, bool), "fold": np.zeros(0, int)}, "2 or more folds, .* got 0"),
         ({"fold": [0.0, 0.0, 1.0, 1.0]}, "fold must be 4 integers"),
         ({"genuine": np.array([True, True, False, False])}, "outside fold 0"),
     ],
@@ -174,114 +178,132 @@ def test_a_far_out_of_range_is_refused():
         tar_at_far([0.1, 0.2], np.array([True, False]), 0)
 
 
+def test_a_fold_says_how_sure_its_mean_is(random):
+    similarity, genuine, fold = overlapping(random, 200)
+    result = kfold_accuracy(similarity, genuine, fold)
+    # The standard error of LFW's page: sample standard deviation over the root of the number of folds.
+    spread = sum((accuracy - result.mean) ** 2 for accuracy in result.accuracy) / (5 - 1)
+    assert result.standard_error == pytest.approx((spread / 5) ** 0.5)
+    assert result.rule == "best_accuracy"
+
+
+@pytest.mark.parametrize("decimals", [12, 1])
+def test_equal_error_takes_the_cut_with_the_most_equal_errors_of_the_other_folds(random, decimals):
+    similarity, genuine, fold = overlapping(random, 120, decimals=decimals)
+    result = kfold_accuracy(similarity, genuine, fold, "equal_error")
+    for number in range(5):
+        outside = fold != number
+        values = np.unique(similarity[outside])
+        cuts = [values[0] - 1, *((values[:-1] + values[1:]) / 2), values[-1] + 1]
+
+        def unequal(cut, s=similarity[outside], g=genuine[outside]):
+            return abs(np.mean(s[~g] > cut) - np.mean(s[g] <= cut))
+
+        assert unequal(result.thresholds[number]) == pytest.approx(min(map(unequal, cuts)))
+
+
+def test_equal_error_stands_a_gap_and_unequal_polarities(random):
+    genuine = np.tile([True, False, False, False], 25)
+    similarity = np.where(genuine, 0.7, 0.1) + random.uniform(0, 0.05, 100)
+    result = kfold_accuracy(similarity, genuine, np.arange(100) // 10, "equal_error")
+    assert (result.mean, result.std) == (1.0, 0.0)
+    similarity[0] = -0.9
+    # One false reject of 25 is as much as three false accepts of 75.
+    assert 0.92 <= kfold_accuracy(similarity, genuine, np.arange(100) // 10, "equal_error").mean <= 0.98
+
+
+def test_mean_of_maximisers_is_that_of_spherefaces_grid(random):
+    similarity, genuine, fold = overlapping(random, 40)
+    similarity = np.clip(np.round(similarity, 4), -1, 1)  # on the grid: SphereFace counts those as wrong either way
+    result = kfold_accuracy(similarity, genuine, fold, "mean_of_maximisers")
+    for number in range(5):
+        outside = fold != number
+        grid = np.linspace(-1, 1, 20001)
+        right = np.zeros(grid.size, int)
+        for value, same in zip(similarity[outside], genuine[outside], strict=True):
+            right += value > grid if same else value < grid
+        assert result.thresholds[number] == pytest.approx(np.mean(grid[right == max(right)]), abs=1e-9)
+
+
+def test_first_of_400_is_facenets_loop(random):
+    similarity, genuine, fold = overlapping(random, 300)
+    similarity = np.clip(similarity, -1, 1)
+    result = kfold_accuracy(similarity, genuine, fold, "first_of_400")
+    distance = 2 - 2 * similarity
+    for number in range(5):
+        outside = fold != number
+        shares = [np.mean((distance[outside] < t) == genuine[outside]) for t in np.arange(0, 4, 0.01)]
+        threshold = np.arange(0, 4, 0.01)[np.argmax(shares)]
+        assert 2 - 2 * result.thresholds[number] == pytest.approx(threshold)
+        assert result.accuracy[number] == np.mean((distance[~outside] < threshold) == genuine[~outside])
+
+
+def test_best_on_test_has_one_threshold_and_flatters(random):
+    similarity, genuine, _ = overlapping(random, 200)
+    fold = np.arange(200) % 5
+    result = kfold_accuracy(similarity, genuine, fold, "best_on_test")
+    threshold, accuracy = best_threshold(similarity, genuine)
+    assert set(result.thresholds) == {threshold}
+    assert result.mean == pytest.approx(accuracy)
+    assert all(kfold_accuracy(similarity, genuine, fold, rule).mean <= result.mean + 1e-12 for rule in RULES)
+
+
+def test_mean_subtraction_leaves_out_the_judged_fold(random):
+    left, right = random.normal(1, 1, (2, 30, 4))
+    fold = np.repeat([0, 1, 2], [5, 10, 15])
+    similarity = mean_subtracted(left, right, fold)
+    for number in range(3):
+        others = [side[i] for side in (left, right) for i in range(30) if fold[i] != number]
+        mean = sum(others) / len(others)
+        for i in range(30):
+            a, b = left[i] - mean, right[i] - mean
+            assert similarity[number, i] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    # SphereFace's protocol does not see a constant vector; InsightFace's does.
+    np.testing.assert_allclose(mean_subtracted(left + 7, right + 7, fold), similarity, atol=1e-9)
+
+
+def test_each_fold_is_judged_by_its_own_similarities(random):
+    left, right = random.normal(0, 1, (2, 60, 4))
+    genuine, fold = np.tile([True, False], 30), np.arange(60) // 20
+    right[genuine] += 2 * left[genuine]
+    similarity = mean_subtracted(left, right, fold)
+    result = kfold_accuracy(similarity, genuine, fold)
+    for number in range(3):
+        alone = kfold_accuracy(similarity[number], genuine, fold)
+        assert result.accuracy[number] == alone.accuracy[number]
+        assert result.thresholds[number] == alone.thresholds[number]
+    right_ones = right_decisions(similarity, genuine, fold, result.thresholds)
+    assert [right_ones[fold == number].mean() for number in range(3)] == pytest.approx(list(result.accuracy))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: kfold_accuracy([0.1, 0.2], np.array([True, False]), [0, 1], "best"), "rule must be one of best_acc"),
+        (lambda: kfold_accuracy([[0.1, 0.2]] * 3, np.array([True, False]), [0, 1]), r"\[2 folds, pairs\], got shape"),
+        (
+            lambda: kfold_accuracy(
+                [3.0, 0.2, 3.0, 0.2], np.array([True, False] * 2), [0, 0, 1, 1], "mean_of_maximisers"
+            ),
+            r"in \[-1, 1\], got similarities 0.2 ... 3.0",
+        ),
+        (
+            lambda: kfold_accuracy([[0.1] * 4, [0.1, 0.2, np.nan, 0.3]], np.array([True, False] * 2), [0, 0, 1, 1]),
+            "first nan at 2",
+        ),
+        (lambda: mean_subtracted(np.ones((4, 2)), np.ones((3, 2)), [0, 0, 1, 1]), "as many left as right"),
+        (lambda: mean_subtracted(np.ones((4, 2)), np.ones((4, 2)), [0, 0, 1, 1]), "left embeddings less the mean"),
+        (lambda: mean_subtracted(np.eye(4)[[0, 1, 2, 2]] * [1, 1, 0, 1], np.eye(4), [0, 0, 1, 1]), "first zero at 2"),
+    ],
+)
+def test_what_cannot_be_judged_over_folds_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_plots_are_written_as_png(tmp_path, random):
     similarity, genuine, _ = overlapping(random, 300)
     save_roc(tmp_path / "roc.png", similarity, genuine, title="a model, a protocol")
     save_histogram(tmp_path / "histogram.png", similarity, genuine, threshold=0.35, title="a model, a protocol")
     for name in ("roc.png", "histogram.png"):
         assert (tmp_path / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-
-
-# Published curves. Their files have a point (tar, far) for each pair in order of similarity, so the ranks of genuine
-# and impostor pairs follow from the steps. Which pair it was does not, nor its fold: pairs are dealt out over ten folds
-# in turn. Of two polarities in one step the impostor is put above the genuine pair.
-
-PUBLISHED_LFW = {
-    "3DMM_CNN_lfw.txt": "CNN-3DMM estimation",
-    "BaiduIDLFinal.TPFP": "Baidu",
-    "DeepID3_arXiv_1502.00873.txt": "DeepID3",
-    "YiSun_DeepID2.txt": "DeepID2",
-    "deepface_ensemble.txt": "DeepFace-ensemble",
-    "dlib_LFW_roc_curve.txt": "dlib",
-    "faceplusplus_lfw_result.txt": "Face++",
-    "fisher-vector-faces-restricted.txt": "Fisher vector faces",
-    "funneled-pixels-roc.txt": "Pixels/MKL, funneled",
-    "gaussianface.txt": "GaussianFace",
-}
-
-
-def pairs_of_curve(path, num_genuine, num_impostor):
-    """Returns similarity and genuine of pairs with the ROC of a file of lines `tar far`."""
-    points = np.loadtxt(path)
-    points = np.vstack([[0, 0], points[np.lexsort((points[:, 0], points[:, 1]))], [1, 1]])
-    counts = np.rint(points * [num_genuine, num_impostor]).astype(int)
-    similarity, genuine = [], []
-    for step, (more_genuine, more_impostor) in enumerate(np.diff(counts, axis=0)):
-        genuine += [False] * more_impostor + [True] * more_genuine
-        similarity += [-step - 0.5 * (i >= more_impostor) for i in range(more_impostor + more_genuine)]
-    return np.array(similarity), np.array(genuine)
-
-
-def published(path):
-    """Returns (accuracy, standard error) by name of the methods in LFW's results page."""
-    page = path.read_text(encoding="utf-8", errors="replace")
-    page = re.sub(r"<sup>.*?</sup>|<!--.*?-->", "", page, flags=re.DOTALL)
-    found = {}
-    for row in re.findall(r"<tr.*?</tr>", page, re.DOTALL):
-        cells = [
-            html.unescape(re.sub("<[^>]+>", "", cell)).strip() for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)
-        ]
-        figures = [re.match(r"(0\.\d+) ± (0\.\d+)", cell) for cell in cells[1:]]
-        if figures and figures[-1]:
-            found.setdefault(" ".join(cells[0].split()), []).append(tuple(map(float, figures[-1].groups())))
-    return found
-
-
-def dealt_out(genuine):
-    fold = np.empty(genuine.size, int)
-    for polarity in (True, False):
-        fold[genuine == polarity] = np.arange(np.count_nonzero(genuine == polarity)) % 10
-    return fold
-
-
-@pytest.mark.parametrize("file, method", PUBLISHED_LFW.items())
-def test_published_lfw_curves_give_their_published_accuracy(real_photos, file, method):
-    folder = real_photos / "known_answer_roc" / "lfw"
-    accuracy, standard_error = published(folder / "results.html")[method][0]
-    similarity, genuine = pairs_of_curve(folder / file, 3000, 3000)
-    assert (genuine.sum(), (~genuine).sum()) == (3000, 3000)
-    # Their folds and thresholds are not published, so a figure is met within its own standard error.
-    assert kfold_accuracy(similarity, genuine, dealt_out(genuine)).mean == pytest.approx(accuracy, abs=standard_error)
-    assert best_threshold(similarity, genuine)[1] == pytest.approx(accuracy, abs=standard_error)
-    if method in ("Baidu", "DeepID3", "DeepID2", "dlib", "Face++"):
-        # Here one threshold for all folds was as good, and the figure is exact.
-        assert best_threshold(similarity, genuine)[1] == pytest.approx(accuracy, abs=0.5e-4)
-
-
-@pytest.mark.parametrize(
-    "file, num_genuine, num_impostor, wrong, tar",
-    [
-        ("LFW/roc_27.txt", 3000, 3000, 12, (0.99733, 0.99700)),
-        ("LFW/roc_64.txt", 3000, 3000, 10, (0.99800, 0.99667)),
-        ("YTF/roc_27.txt", 2400, 2600, 100, (0.96583, 0.67250)),
-        ("YTF/roc_64.txt", 2400, 2600, 94, (0.97000, 0.66750)),
-    ],
-)
-def test_seqfaces_curves_give_its_published_figures(real_photos, file, num_genuine, num_impostor, wrong, tar):
-    similarity, genuine = pairs_of_curve(real_photos / "known_answer_roc" / "seqface" / file, num_genuine, num_impostor)
-    num_pairs = num_genuine + num_impostor
-    assert genuine.size == num_pairs
-    # SeqFace chose its threshold on the test pairs (99.80, 99.83, 98.00 and 98.12 %): exactly that, by that rule, ...
-    assert best_threshold(similarity, genuine)[1] == pytest.approx(1 - wrong / num_pairs)
-    assert [tar_at_far(similarity, genuine, far).tar for far in (1e-2, 1e-3)] == pytest.approx(tar, abs=1e-5)
-    # ... and not quite as much when each fold is judged by the others' threshold.
-    assert 1 - wrong / num_pairs - 1e-3 <= kfold_accuracy(similarity, genuine, dealt_out(genuine)).mean
-    assert kfold_accuracy(similarity, genuine, dealt_out(genuine)).mean <= 1 - wrong / num_pairs
-
-
-def test_deepfaces_distances_score_as_scikit_learn_scores_them(real_photos):
-    with (real_photos / "known_answer_roc" / "deepface_pivot.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    genuine = np.array([row["decision"] == "Yes" for row in rows])
-    assert (genuine.sum(), (~genuine).sum()) == (140, 140)
-    models = [name for name in rows[0] if name not in ("file_x", "file_y", "decision")]
-    assert len(models) == 11
-    for model in models:
-        similarity = -np.array([float(row[model]) for row in rows])
-        _, thresholds = metrics.roc_curve(genuine, similarity)[1:]
-        most = max(metrics.accuracy_score(genuine, similarity >= threshold) for threshold in thresholds)
-        threshold, accuracy = best_threshold(similarity, genuine)
-        assert accuracy == metrics.accuracy_score(genuine, similarity > threshold) == pytest.approx(most)
-        assert kfold_accuracy(similarity, genuine, folds_by_polarity(genuine)).mean <= accuracy
-        curve = roc(similarity, genuine)
-        assert metrics.auc(curve.far, curve.tar) == pytest.approx(metrics.roc_auc_score(genuine, similarity))

@@ -1,0 +1,177 @@
+"""Identification: each probe is searched for in a gallery."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_face.evaluation import checks
+from keras_face.evaluation.intervals import LEVEL, Interval, clopper_pearson
+
+_CELLS = 2**24  # similarities in memory at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a search of every probe found; a mate is an entry of the gallery that shows the probe's person.
+
+    Attributes:
+        rank: int64 [n], place of the best mate, from 1; 0 where the probe has no mate. Others as alike as the mate are
+            ahead of it.
+        mate_similarity: float32 [n], similarity of the best mate; -inf where there is none.
+        other_similarity: float32 [n], highest similarity of an entry that is no mate; -inf where there is none.
+        average_precision: float64 [n], mean over the mates of the share of mates among the entries up to them; 0 where
+            there are no mates.
+    """
+
+    rank: np.ndarray
+    mate_similarity: np.ndarray
+    other_similarity: np.ndarray
+    average_precision: np.ndarray
+
+    @property
+    def mated(self) -> np.ndarray:
+        """Bool [n], whether the probe has a mate."""
+        return self.rank > 0
+
+
+@dataclass(frozen=True)
+class IdentificationRate:
+    """Share of the mated probes that were found.
+
+    Attributes:
+        rank: The mate must be among so many.
+        rate: Share of the mated probes; None where the FPIR is not measurable with so few probes without mates.
+        interval: Exact interval (Clopper-Pearson) of the rate at this threshold; None likewise.
+        num_mated: Probes with a mate.
+        fpir: False positive identification rate asked for; None: every probe counts (closed set).
+        threshold: Lowest similarity threshold that keeps the FPIR; None without, or where it is not measurable.
+        num_unmated: Probes without a mate, behind the FPIR.
+    """
+
+    rank: int
+    rate: float | None
+    interval: Interval | None
+    num_mated: int
+    fpir: float | None = None
+    threshold: float | None = None
+    num_unmated: int = 0
+
+    def __str__(self) -> str:
+        """Returns the rate with its interval, or that it is not measurable."""
+        if self.rate is None or self.interval is None:
+            return f"not measurable with {self.num_unmated} probes without a mate"
+        return f"{self.rate:.4f} [{self.interval.low:.4f}, {self.interval.high:.4f}]"
+
+
+def search(
+    probes: ArrayLike,
+    probe_labels: ArrayLike,
+    gallery: ArrayLike,
+    gallery_labels: ArrayLike,
+    *,
+    itself: ArrayLike | None = None,
+) -> Search:
+    """Returns what a search of the gallery for each probe finds, by cosine. Similarities are made block by block.
+
+    Args:
+        probes: [n, embedding_size].
+        probe_labels: int [n], identity of each.
+        gallery: [g, embedding_size].
+        gallery_labels: int [g]; an identity may have several entries.
+        itself: int [n], entry of the gallery that is the probe itself and is left out of its search; -1: none is.
+
+    Raises: ValueError for embeddings that are zero or not finite, sizes that differ, and an empty gallery.
+    """
+    probes, gallery = checks.unit(probes, "probes"), checks.unit(gallery, "gallery")
+    if not len(gallery) or probes.shape[1] != gallery.shape[1]:
+        raise ValueError(f"expected a gallery with embeddings like the probes', got {gallery.shape} and {probes.shape}")
+    probe_labels = checks.labels(probe_labels, len(probes), "probe_labels")
+    gallery_labels = checks.labels(gallery_labels, len(gallery), "gallery_labels")
+    itself = np.full(len(probes), -1) if itself is None else checks.labels(itself, len(probes), "itself")
+    if itself.size and not -1 <= itself.min() <= itself.max() < len(gallery):
+        raise ValueError(f"itself must be -1 ... {len(gallery) - 1}, got {itself.min()} ... {itself.max()}")
+    found = Search(
+        np.zeros(len(probes), np.int64),
+        np.full(len(probes), -np.inf, np.float32),
+        np.full(len(probes), -np.inf, np.float32),
+        np.zeros(len(probes)),
+    )
+    step = max(1, _CELLS // len(gallery))
+    for start in range(0, len(probes), step):
+        for number, row in enumerate(probes[start : start + step] @ gallery.T, start):
+            mate = gallery_labels == probe_labels[number]
+            other = ~mate
+            if itself[number] >= 0:
+                mate[itself[number]] = other[itself[number]] = False
+            mates, others = np.sort(row[mate])[::-1], row[other]
+            found.other_similarity[number] = others.max(initial=-np.inf)
+            if mates.size:
+                near = np.sort(others[others >= mates[-1]])
+                order = np.arange(1, mates.size + 1)
+                place = order + near.size - np.searchsorted(near, mates, "left")
+                found.rank[number], found.mate_similarity[number] = place[0], mates[0]
+                found.average_precision[number] = np.mean(order / place)
+    return found
+
+
+def cmc(found: Search, max_rank: int = 20) -> np.ndarray:
+    """Returns float64 [max_rank], the cumulative match characteristic: `identification_rate` at ranks 1, 2 ...
+
+    Raises: ValueError as `identification_rate`.
+    """
+    ranks = _mated_ranks(found, max_rank)
+    return np.cumsum(np.bincount(ranks[ranks <= max_rank], minlength=max_rank + 1)[1:]) / ranks.size
+
+
+def identification_rate(found: Search, rank: int = 1, *, level: float = LEVEL) -> IdentificationRate:
+    """Returns the share of the mated probes whose best mate is among the first `rank` (rank-k, closed set).
+
+    Raises: ValueError if no probe has a mate, or the rank is below 1.
+    """
+    ranks = _mated_ranks(found, rank)
+    hits = int(np.count_nonzero(ranks <= rank))
+    return IdentificationRate(rank, hits / ranks.size, clopper_pearson(hits, ranks.size, level), ranks.size)
+
+
+def mean_average_precision(found: Search) -> float:
+    """Returns the mean over the mated probes of the average precision (mAP).
+
+    Raises: ValueError if no probe has a mate.
+    """
+    _mated_ranks(found, 1)
+    return float(found.average_precision[found.mated].mean())
+
+
+def tpir_at_fpir(found: Search, fpir: float, rank: int = 1, *, level: float = LEVEL) -> IdentificationRate:
+    """Returns the true positive identification rate at a false positive identification rate (open set).
+
+    A probe without a mate is a false positive if any entry is more alike than the threshold; a mated probe is a true
+    positive if its best mate is, and is among the first `rank`. The threshold is the lowest that keeps the FPIR.
+
+    Args:
+        found: The search, of probes with and without mates.
+        fpir: (0, 1]. Not measurable where it allows less than one of the probes without mates.
+        rank: 1 or more.
+        level: Confidence of the interval, (0, 1).
+
+    Raises: ValueError if `fpir` or `rank` is out of range, or no probe has a mate.
+    """
+    ranks = _mated_ranks(found, rank)
+    falling = np.sort(found.other_similarity[~found.mated])[::-1]
+    allowed = checks.allowed_errors(checks.rate(fpir, "fpir"), falling.size)
+    if allowed < 1:
+        return IdentificationRate(rank, None, None, ranks.size, fpir, None, falling.size)
+    mates = found.mate_similarity[found.mated]
+    lowest = np.nextafter(min(falling[-1], mates.min()), np.float32(-np.inf))
+    threshold = falling[allowed] if allowed < falling.size else lowest
+    hits = int(np.count_nonzero((mates > threshold) & (ranks <= rank)))
+    interval = clopper_pearson(hits, ranks.size, level)
+    return IdentificationRate(rank, hits / ranks.size, interval, ranks.size, fpir, float(threshold), falling.size)
+
+
+def _mated_ranks(found: Search, rank: int) -> np.ndarray:
+    ranks = found.rank[found.mated]
+    if rank < 1 or not ranks.size:
+        raise ValueError(f"expected probes with mates and a rank of 1 or more, got {ranks.size} and rank {rank}")
+    return ranks
