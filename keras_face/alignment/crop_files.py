@@ -1,6 +1,5 @@
 """A folder of photos becomes a folder of aligned crops, or records."""
 
-import csv
 import dataclasses
 import errno
 import os
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -21,9 +19,9 @@ from keras_face.alignment.photo_files import PhotoError
 from keras_face.alignment.photo_lists import crop_names, list_files
 from keras_face.alignment.photo_reader import read_photos
 from keras_face.alignment.sheet import write_sheet
+from keras_face.alignment.whole_files import ENCODINGS, encoded, write_csv, write_whole
 from keras_face.data import photos, records
 
-ENCODINGS = ("jpg", "png")
 Listed = tuple[Path, list[str], list[tuple[str, str]]]  # what `list_files` returns
 
 
@@ -141,7 +139,7 @@ def _align(
                 bar.update(len(group))
         entries = [journal.entries[name] for name in names]
         skipped = [*skipped, *((entry["name"], entry["reason"]) for entry in entries if "reason" in entry)]
-        _write_skipped(output, skipped)
+        write_csv(output / "skipped.csv", ("name", "reason"), skipped)
     entries = [entry for entry in entries if "crops" in entry]
     if not entries:
         some = photos.some([f"{name} ({reason})" for name, reason in skipped])
@@ -172,9 +170,9 @@ def _written(
     facts = []
     for number, crop in enumerate(crops, 1):
         crop_name = f"{base}.{number}.{encoding}" if numbered else f"{base}.{encoding}"
-        data = _encoded(crop.pixels, encoding)
+        data = encoded(crop.pixels, encoding)
         try:
-            _write_whole(journal.folder, crop_name, data)
+            write_whole(journal.folder / crop_name, data)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -187,27 +185,3 @@ def _facts(face: Face | None) -> dict[str, Any]:
     if face is None:
         return {}
     return {"box": face.box.tolist(), "landmarks": face.landmarks.tolist(), "score": face.score}
-
-
-def _encoded(pixels: np.ndarray, encoding: str) -> bytes:
-    options = []
-    if encoding == "jpg":
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444  # colours at half size would be 56 pixels wide
-        options = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _, data = cv2.imencode(f".{encoding}", pixels[:, :, ::-1], options)
-    return data.tobytes()
-
-
-def _write_whole(folder: Path, name: str, data: bytes) -> None:
-    """Writes a file so that it is whole wherever it is seen."""
-    path, part = folder / name, folder / ".incomplete"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(data)
-    part.replace(path)
-
-
-def _write_skipped(folder: Path, skipped: Sequence[tuple[str, str]]) -> None:
-    part = folder / ".incomplete"
-    with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file).writerows([("name", "reason"), *skipped])
-    part.replace(folder / "skipped.csv")

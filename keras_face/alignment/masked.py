@@ -1,6 +1,5 @@
 """Masked twins of the photos of a folder."""
 
-import csv
 import dataclasses
 import os
 from collections import Counter
@@ -9,7 +8,6 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -19,13 +17,13 @@ from keras_face.alignment.masked_sheet import write_sheet
 from keras_face.alignment.photo_files import PhotoError
 from keras_face.alignment.photo_lists import crop_names, list_files
 from keras_face.alignment.photo_reader import read_photos
+from keras_face.alignment.whole_files import ENCODINGS, encoded, write_csv, write_whole
 from keras_face.data import photos
 from keras_face.masks import wearing
 from keras_face.masks.wardrobe import Mask, Wardrobe, generator
 
 LIST = "masked.csv"
 LIST_HEADER = ("original", "masked", "person", "template", "colour", "pattern", "accent")
-ENCODINGS = ("jpg", "png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +97,7 @@ def mask_folder(
         twin = wearing.wear(photo, points, *wardrobe.picture(mask), match_light, blur, noise)
         if np.array_equal(twin, photo):
             return PhotoError("the mask lies outside the photo")
-        return mask, _encoded(twin, encoding)
+        return mask, encoded(twin, encoding)
 
     how = {
         **settings,
@@ -126,13 +124,13 @@ def mask_folder(
                 bar.update(len(group))
         entries = [journal.entries[name] for name in names]
     skipped = [*skipped, *((entry["name"], entry["reason"]) for entry in entries if "reason" in entry)]
-    _write_csv(output / "skipped.csv", ("name", "reason"), skipped)
+    write_csv(output / "skipped.csv", ("name", "reason"), skipped)
     twins = [(entry["name"], entry["crops"][0]) for entry in entries if "crops" in entry]
     if not twins:
         some = photos.some([f"{name} ({reason})" for name, reason in skipped])
         raise ValueError(f"no photo got a mask; left out: {some}")
     rows = [(name, twin["name"], _person(name), *(twin[column] for column in LIST_HEADER[3:])) for name, twin in twins]
-    _write_csv(output / LIST if list_file is None else Path(list_file), LIST_HEADER, rows)
+    write_csv(output / LIST if list_file is None else Path(list_file), LIST_HEADER, rows)
     if sheet is not None:
         write_sheet(Path(sheet), [(root / name, output / twin["name"]) for name, twin in twins])
     return Summary(len(names), len(twins), len({_person(name) for name, _ in twins}), skipped)
@@ -149,25 +147,5 @@ def _written(journal: Journal, name: str, twin_name: str, result: "tuple[Mask, b
         path.unlink(missing_ok=True)
         return {"reason": str(result)}
     mask, data = result
-    part = journal.folder / ".incomplete"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(data)
-    part.replace(path)
+    write_whole(path, data)
     return {"crops": [{"name": twin_name, "bytes": len(data), **dataclasses.asdict(mask)}]}
-
-
-def _encoded(pixels: np.ndarray, encoding: str) -> bytes:
-    options = []
-    if encoding == "jpg":
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444  # colours at half size would be 56 pixels wide
-        options = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _, data = cv2.imencode(f".{encoding}", pixels[:, :, ::-1], options)
-    return data.tobytes()
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.incomplete")
-    with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    part.replace(path)
