@@ -98,7 +98,8 @@ def check(
     Raises: ValueError if nobody has enough good photos.
     """
     paths = [path for photos in people.values() for _, path in photos]
-    found = iter(tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress))
+    checks = tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress)
+    found = iter(list(checks))
     verdicts = {person: [(photo, next(found)) for photo in photos] for person, photos in people.items()}
     sizes = Counter(size for photos in verdicts.values() for _, size in photos if not isinstance(size, str))
     size = image_size or max(sizes, key=lambda size: (sizes[size], size), default=(0, 0))
