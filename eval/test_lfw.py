@@ -1,53 +1,51 @@
-"""Measures an exported model on pairs of photos: LFW, or anything in its formats.
+"""Measures a model on pairs of photos: LFW, CFP, CPLFW, or anything in their formats.
 
     python -m eval.test_lfw --model_path output/run/export --data lfw/aligned112 --pairs lfw/protocol/pairs.txt
     python -m eval.test_lfw --model_path output/run --data lfw.bin
+    python -m eval.test_lfw --features lfw.npz --pairs lfw/protocol/pairs.txt
+    python -m eval.test_lfw --scores scores.csv
 
-Prints a table, and writes results.json, lfw_roc.png and lfw_histogram.png.
+Prints a table, and writes results.json, report.html, lfw_roc.png and lfw_histogram.png.
 """
 
-import sys
-from collections.abc import Sequence
+from absl import flags
 
-from absl import app, flags
+from keras_face import commands
+from keras_face.measurement import verification
+from keras_face.measurement.runs import Run
 
-from keras_face.evaluation.results import table, write_results
-from keras_face.export import load_embedder
-from keras_face.measurement import measure_lfw
-
-_MODEL_PATH = flags.DEFINE_string(
-    "model_path", None, "SavedModel folder, folder of numbered ones, or run folder.", required=True
+EVALUATION = commands.evaluation_flags("output/eval/lfw")
+DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of aligned photos, InsightFace .bin, or margin-centre-face's lfw.np; --features may do without.",
 )
-_DATA = flags.DEFINE_string(
-    "data", None, "Folder of aligned photos, InsightFace .bin, or margin-centre-face's lfw.np.", required=True
+PAIRS = flags.DEFINE_string(
+    "pairs", None, "List of pairs: LFW's pairs.txt (View 2) or pairsDevTest.txt (View 1), SeqFace's, CPLFW's; or CFP's "
+    "folder Protocol. Default: pairs.txt in the folder of photos."
+)  # fmt: skip
+VIEWS = flags.DEFINE_enum("views", "FP", ["FF", "FP"], "Of CFP: frontal with frontal, or frontal with profile.")
+SUBTRACT_MEAN = flags.DEFINE_bool(
+    "subtract_mean", False, "Take the mean embedding of the other folds off for the accuracy, as SphereFace does."
 )
-_PAIRS = flags.DEFINE_string(
-    "pairs", None, "LFW's pairs.txt (View 2) or pairsDevTest.txt (View 1); default: pairs.txt in the folder of photos."
-)
-_FLIP = flags.DEFINE_bool("flip", True, "Embed each photo and its mirror image.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Photos per call of the model.", lower_bound=1)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "output/eval/lfw", "Folder for results.json and the plots.")
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"expected flags only, got {argv[1:]}")
-    try:
-        embedder = load_embedder(_MODEL_PATH.value, _BATCH_SIZE.value)
-        result = measure_lfw(
-            embedder,
-            _DATA.value,
-            _PAIRS.value,
-            flip=_FLIP.value,
-            plots_dir=_OUTPUT_DIR.value,
-            progress=sys.stderr.isatty(),
+def main() -> str:
+    run = Run(**EVALUATION())
+    task = verification.read_task(DATA.value, PAIRS.value, views=VIEWS.value) if DATA.value or PAIRS.value else None
+    if run.scores:
+        if SUBTRACT_MEAN.value:
+            raise ValueError("--scores has no use for --subtract_mean")
+        measured = run.measured_scores(task.pairs if task else None)
+    elif task is None:
+        raise ValueError("expected --data, or --pairs for --features")
+    else:
+        measured = verification.measure_pairs(
+            run.source, task, rule=run.threshold_rule, subtract_mean=SUBTRACT_MEAN.value
         )
-        write_results([result], f"{_OUTPUT_DIR.value}/results.json")
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
-    print(table([result]))
-    print(f"results.json and plots: {_OUTPUT_DIR.value}")
+    verification.save_plots(measured, run.output_dir, "lfw")
+    return run.finish([measured], locate=task.locate if task and DATA.value else None)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    commands.run(main)

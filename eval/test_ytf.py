@@ -1,66 +1,89 @@
-"""Measures an exported model on pairs of tracks: YouTube Faces, or anything in its formats.
+"""Measures a model on pairs of tracks: YouTube Faces, or anything in its formats.
 
     python -m eval.test_ytf --model_path output/run --config config.ini
     python -m eval.test_ytf --model_path output/run --prefix ytf/112x112 --splits splits.txt --ytf_error ytf-error.txt
+    python -m eval.test_ytf --features frames.pkl --splits splits.txt --template norm
+    python -m eval.test_ytf --scores ytf.csv
 
 Frames folder, splits file and error list come from the [ytf] section of the configuration; a flag goes before it.
-Prints a table of raw and corrected figures, and writes results.json, ytf_raw_roc.png, ytf_raw_histogram.png and the
-same for corrected.
+Prints a table of raw and corrected figures, and writes results.json, report.html, ytf_raw_roc.png,
+ytf_raw_histogram.png and the same for corrected.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from keras_face import commands
 from keras_face import config as configuration
 from keras_face.data.prepare import test_sections
-from keras_face.evaluation.results import table, write_results
-from keras_face.export import load_embedder
-from keras_face.measurement import measure_ytf
+from keras_face.evaluation.results import Measured
+from keras_face.evaluation.set_scores import METHODS
+from keras_face.evaluation.templates import WEIGHTINGS, Pooling
+from keras_face.measurement import tracks, verification
+from keras_face.measurement.photos import Photo
+from keras_face.measurement.runs import Run
+from keras_face.measurement.templates import TemplateRule
 
-_MODEL_PATH = flags.DEFINE_string(
-    "model_path", None, "SavedModel folder, folder of numbered ones, or run folder.", required=True
-)
-_CONFIG = flags.DEFINE_string("config", None, "INI file; its [ytf] section says where frames, splits and errors are.")
-_PREFIX = flags.DEFINE_string("prefix", None, "Folder of aligned frames, Name/number/*.jpg.")
-_SPLITS = flags.DEFINE_string("splits", None, "YTF's splits file, of 5 or 6 columns.")
-_YTF_ERROR = flags.DEFINE_string("ytf_error", None, "List of wrong tracks, Name/number a line; '': none.")
-_MAX_FRAMES = flags.DEFINE_integer(
+EVALUATION = commands.evaluation_flags("output/eval/ytf")
+CONFIG = flags.DEFINE_string("config", None, "INI file; its [ytf] section says where frames, splits and errors are.")
+PREFIX = flags.DEFINE_string("prefix", None, "Folder of aligned frames, Name/number/*.jpg.")
+SPLITS = flags.DEFINE_string("splits", None, "YTF's splits file, of 5 or 6 columns.")
+YTF_ERROR = flags.DEFINE_string("ytf_error", None, "List of wrong tracks, Name/number a line; '': none.")
+MAX_FRAMES = flags.DEFINE_integer(
     "max_frames", None, "Frames of a track that are used, evenly spaced; 0: all.", lower_bound=0
 )
-_FLIP = flags.DEFINE_bool("flip", True, "Embed each frame and its mirror image.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Frames per call of the model.", lower_bound=1)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "output/eval/ytf", "Folder for results.json and the plots.")
+TEMPLATE = flags.DEFINE_enum(
+    "template", "equal", list(WEIGHTINGS), "How frames are weighed: equal, by norm, by quality, or by both."
+)
+BEST = flags.DEFINE_integer("best", None, "Frames of a track that are kept, of the highest quality.", lower_bound=1)
+SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare tracks frame by frame instead of pooling.")
+QUALITY = flags.DEFINE_string("quality", None, "Quality of each frame: lines `Name/number/frame quality`.")
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"expected flags only, got {argv[1:]}")
-    given = {_PREFIX.name: _PREFIX, _SPLITS.name: _SPLITS, _YTF_ERROR.name: _YTF_ERROR, _MAX_FRAMES.name: _MAX_FRAMES}
+def main() -> str:
+    run = Run(**EVALUATION())
+    given = {PREFIX.name: PREFIX, SPLITS.name: SPLITS, YTF_ERROR.name: YTF_ERROR, MAX_FRAMES.name: MAX_FRAMES}
     overrides = [f"ytf.{name}={flag.value}" for name, flag in given.items() if flag.value is not None]
-    try:
-        config = configuration.load(_CONFIG.value, overrides)
-        _, ytf = test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, Path(config.run.output_dir))
-        if not ytf.prefix or not ytf.splits:
-            raise ValueError("expected a frames folder and a splits file: give --prefix and --splits, or --config")
-        result = measure_ytf(
-            load_embedder(_MODEL_PATH.value, _BATCH_SIZE.value),
-            ytf.prefix,
-            ytf.splits,
-            ytf.ytf_error or None,
-            flip=_FLIP.value,
-            max_frames=ytf.max_frames,
-            plots_dir=_OUTPUT_DIR.value,
-            progress=sys.stderr.isatty(),
-        )
-        write_results(result.rows(), f"{_OUTPUT_DIR.value}/results.json")
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
-    print(table(result.rows()))
-    print(f"results.json and plots: {_OUTPUT_DIR.value}")
+    config = configuration.load(CONFIG.value, overrides)
+    if run.scores and not (CONFIG.value or overrides):
+        return _finished(run, [run.measured_scores()], None)
+    _, ytf = test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, Path(config.run.output_dir))
+    if not ytf.splits or (run.model_path and not ytf.prefix):
+        raise ValueError("expected a frames folder and a splits file: give --prefix and --splits, or --config")
+    protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None)
+    templates = TemplateRule(Pooling(TEMPLATE.value, BEST.value), SET_SCORE.value)
+    if run.scores:
+        if templates != TemplateRule() or QUALITY.value:
+            raise ValueError("--scores has no use for --template, --best, --set_score and --quality")
+        raw = run.measured_scores(protocols[0])
+        corrected = [tracks.measure_again(raw, pairs, rule=run.threshold_rule) for pairs in protocols[1:]]
+        return _finished(run, [raw, *corrected], ytf.prefix)
+    measured = tracks.measure_tracks(
+        run.source,
+        protocols,
+        ytf.prefix or None,
+        max_frames=ytf.max_frames,
+        templates=templates,
+        quality_file=QUALITY.value,
+        rule=run.threshold_rule,
+    )
+    return _finished(run, measured, ytf.prefix)
+
+
+def _finished(run: Run, measured: Sequence[Measured], frames_dir: str | None) -> str:
+    for name, each in zip(("raw", "corrected"), measured, strict=False):
+        verification.save_plots(each, run.output_dir, f"ytf_{name}")
+
+    def middle_frame(track: str) -> Photo:
+        frames = tracks.frames_of(frames_dir or "", track)
+        if not frames:
+            raise ValueError(f"{track}: no frames")
+        return Path(frames_dir or "", frames[len(frames) // 2])
+
+    return run.finish(measured, locate=middle_frame if frames_dir else None)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    commands.run(main)

@@ -1,7 +1,8 @@
-"""What all commands do alike: where records go, one line for an error, a summary in the end."""
+"""What all commands do alike: where records go, what evaluations share, one line for an error, a summary in the end."""
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -21,6 +22,40 @@ def output_flags() -> Callable[[], records.Output]:
         "beam_option", [], "An option of the runner, as --beam_option=--direct_num_workers=2; can be repeated."
     )
     return lambda: records.Output(path.value, num_shards.value, beam_runner.value, tuple(beam_options.value))
+
+
+def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[[], dict[str, Any]]:
+    """Returns a function that gives the settings of `measurement.runs.Run`, after defining the flags for them.
+
+    Args:
+        output_dir: Default of --output_dir.
+        verification: Whether the command measures pairs, so that it has thresholds and similarities.
+    """
+    found: list[flags.FlagHolder] = [
+        flags.DEFINE_string("output_dir", output_dir, "Folder for results.json and report.html."),
+        flags.DEFINE_bool("report", True, "Write report.html, which takes seconds."),
+        flags.DEFINE_string("model_path", None, "SavedModel folder, folder of numbered ones, or run folder."),
+        flags.DEFINE_string("features", None, "Instead of a model: embeddings, .npz, text, or pickled dictionary."),
+        flags.DEFINE_string("features_prefix", "", "What all names of --features begin with, taken off."),
+        flags.DEFINE_bool("flip", None, "Embed each photo and its mirror image; default: yes."),
+        flags.DEFINE_integer("batch_size", None, "Photos per call of the model; default: 64.", lower_bound=1),
+        flags.DEFINE_bool("cache", None, "Keep embeddings, by content of model and photos; default: yes."),
+        flags.DEFINE_string("cache_dir", None, "Folder of kept embeddings; default: output/cache."),
+    ]
+    if verification:
+        found += [
+            flags.DEFINE_string(
+                "threshold_rule",
+                "best_accuracy",
+                "Of the accuracy: best_accuracy, equal_error, mean_of_maximisers, first_of_400 or best_on_test.",
+            ),
+            flags.DEFINE_bool("save_scores", True, "Write the similarities, for eval.compare."),
+            flags.DEFINE_bool("save_thresholds", False, "Write the thresholds found into the model's keras_face.json."),
+            flags.DEFINE_string("scores", None, "Instead of a model: similarities, .npz, CSV, or lines `value flag`."),
+            flags.DEFINE_bool("distances", False, "The values of --scores are distances or angles."),
+            flags.DEFINE_multi_string("score_columns", [], "A column of --scores: similarity=NAME; can be repeated."),
+        ]
+    return lambda: {flag.name: flag.value for flag in found}
 
 
 def run(work: Callable[[], object]) -> None:

@@ -67,7 +67,12 @@ class ServedModel:
             variable.assign(value)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return self.module.embed(tf.convert_to_tensor(images, tf.uint8))["embedding"].numpy()
+        return self.with_norms(images)[0]
+
+    def with_norms(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the unit embeddings, and the lengths float32 [n] that they had."""
+        found = self.module.embed(tf.convert_to_tensor(images, tf.uint8))
+        return found["embedding"].numpy(), found["norm"].numpy()
 
 
 def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, facts: Mapping[str, Any]) -> Path:
@@ -145,7 +150,12 @@ class Embedder:
     loaded: Any = dataclasses.field(repr=False)  # the signature's variables live as long as this object does
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return self.signature(images=tf.convert_to_tensor(images, tf.uint8))["embedding"].numpy()
+        return self.with_norms(images)[0]
+
+    def with_norms(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the unit embeddings, and the lengths float32 [n] that they had."""
+        found = self.signature(images=tf.convert_to_tensor(images, tf.uint8))
+        return found["embedding"].numpy(), found["norm"].numpy()
 
 
 def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedder:
@@ -156,13 +166,16 @@ def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedd
         batch_size: Photos that an evaluation should pass at once.
 
     Raises:
-        ValueError: No such model, or a SavedModel that keras_face did not export.
+        ValueError: No such model, a damaged one, or a SavedModel that keras_face did not export.
     """
     folder = find_version(model_path)
     if not (folder / FACTS).is_file():
         raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    loaded = tf.saved_model.load(os.fspath(folder))
+    try:
+        loaded = tf.saved_model.load(os.fspath(folder))
+    except tf.errors.OpError as error:
+        raise ValueError(f"{folder}: expected a whole SavedModel: {str(error).splitlines()[0]}") from None
     height, width = facts["image_size"]
     return Embedder(
         name=os.fspath(folder),
@@ -173,6 +186,33 @@ def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedd
         signature=loaded.signatures["serving_default"],
         loaded=loaded,
     )
+
+
+def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Writes thresholds into an exported model's `keras_face.json`, and returns that file; it changes in one step.
+
+    Nothing else of the model is touched: its graph, weights and warm-up requests stay as they are.
+
+    Args:
+        folder: SavedModel folder that keras_face exported.
+        thresholds: From a protocol's name to what was found by it, JSON values. Those of other protocols are kept.
+
+    Raises: ValueError if keras_face did not export it.
+    """
+    path = Path(folder) / FACTS
+    if not path.is_file():
+        raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["thresholds"] = {**facts.get("thresholds", {}), **thresholds}
+    text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+    # Not beside it: TF Serving and copies of the folder would see an asset that is none.
+    unfinished = Path(folder).parent / f".{Path(folder).name}-{path.name}.{os.getpid()}"
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
 
 
 def load_weights(backbone: keras.Model, model_path: str | os.PathLike) -> str:

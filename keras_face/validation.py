@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_face.config import LfwConfig, YtfConfig
-from keras_face.evaluation.results import VerificationResult, table, write_results
-from keras_face.measurement import EmbedderLike, measure_lfw, measure_ytf
+from keras_face.evaluation.report import write_report
+from keras_face.evaluation.results import Measured, versions, write_results
+from keras_face.evaluation.tables import table
+from keras_face.measurement import EmbedderLike, PhotoSource, measure_lfw, measure_ytf
+from keras_face.measurement.tracks import measure_tracks, read_tracks
+from keras_face.measurement.verification import measure_pairs, read_task, save_plots
 
 logger = logging.getLogger("keras_face")
 
@@ -35,50 +39,49 @@ class Validation:
 
     def figures(self, embedder: EmbedderLike) -> dict[str, float]:
         """Returns the accuracy on each enabled set, `lfw` and `ytf` (corrected where it can be)."""
-        found = {}
-        if self._lfw.enable:
-            found["lfw"] = self._measure_lfw(embedder, None, progress=False).accuracy.mean
-        if self._ytf.enable and self._ytf.pairs:
-            frames = measure_lfw(embedder, self._ytf.prefix, self._ytf.pairs, flip=self._flip)
-            found["ytf"] = frames.accuracy.mean
-        elif self._ytf.enable:
-            found["ytf"] = self._measure_ytf(embedder, None, progress=False)[-1].accuracy.mean
-        return found
+        lfw, ytf, found = self._lfw, self._ytf, {}
+        if lfw.enable:
+            found["lfw"] = measure_lfw(embedder, lfw.npdata or lfw.prefix, lfw.pairs or None, flip=self._flip)
+        if ytf.enable and ytf.pairs:
+            found["ytf"] = measure_lfw(embedder, ytf.prefix, ytf.pairs, flip=self._flip)
+        elif ytf.enable:
+            results = measure_ytf(
+                embedder, ytf.prefix, ytf.splits, ytf.ytf_error or None, flip=self._flip, max_frames=ytf.max_frames
+            )
+            found["ytf"] = results.rows()[-1]
+        return {name: result.accuracy.mean for name, result in found.items() if result.accuracy is not None}
 
     def report(self, embedders: Sequence[EmbedderLike], output_dir: str | os.PathLike) -> dict[str, Any]:
         """Measures each embedder on each enabled set, logs the table, and returns the figures.
 
-        Writes `results.json`, and the plots of the first embedder into `plots/`.
+        Writes `results.json` and `report.html`, and the plots of the first embedder into `plots/`.
         """
         output_dir = Path(output_dir)
-        rows: list[VerificationResult] = []
+        found: list[Measured] = []
         for number, embedder in enumerate(embedders):
-            plots = output_dir / "plots" if number == 0 else None
-            if self._lfw.enable:
-                rows.append(self._measure_lfw(embedder, plots, progress=sys.stderr.isatty()))
-            if self._ytf.enable:
-                rows.extend(self._measure_ytf(embedder, plots, progress=sys.stderr.isatty()))
-        if not rows:
+            measured = self._measured(PhotoSource(embedder, flip=self._flip, progress=sys.stderr.isatty()))
+            for name, each in measured.items():
+                if number == 0:
+                    save_plots(each, output_dir / "plots", name)
+                found.append(each)
+        if not found:
             logger.info("no test set is enabled, so nothing was measured")
             return {"results": []}
+        rows = [each.result for each in found]
         logger.info("%s", table(rows))
         write_results(rows, output_dir / "results.json")
-        logger.info("results: %s; plots: %s", output_dir / "results.json", output_dir / "plots")
+        write_report(output_dir / "report.html", found, facts=versions())
+        logger.info("results: %s; report and plots beside it", output_dir / "results.json")
         return {"results": [row.to_json() for row in rows]}
 
-    def _measure_lfw(self, embedder: EmbedderLike, plots: Path | None, progress: bool) -> VerificationResult:
-        data, pairs = self._lfw.npdata or self._lfw.prefix, self._lfw.pairs or None
-        return measure_lfw(embedder, data, pairs, flip=self._flip, plots_dir=plots, progress=progress)
-
-    def _measure_ytf(self, embedder: EmbedderLike, plots: Path | None, progress: bool) -> Sequence[VerificationResult]:
-        ytf = self._ytf
-        return measure_ytf(
-            embedder,
-            ytf.prefix,
-            ytf.splits,
-            ytf.ytf_error or None,
-            flip=self._flip,
-            max_frames=ytf.max_frames,
-            plots_dir=plots,
-            progress=progress,
-        ).rows()
+    def _measured(self, source: PhotoSource) -> dict[str, Measured]:
+        """Returns what was measured on each enabled set, by the name of its plots."""
+        lfw, ytf = self._lfw, self._ytf
+        found = {}
+        if lfw.enable:
+            found["lfw"] = measure_pairs(source, read_task(lfw.npdata or lfw.prefix, lfw.pairs or None))
+        if ytf.enable:
+            protocols = read_tracks(ytf.splits, ytf.ytf_error or None)
+            measured = measure_tracks(source, protocols, ytf.prefix, max_frames=ytf.max_frames)
+            found |= dict(zip(("ytf_raw", "ytf_corrected"), measured, strict=False))
+        return found

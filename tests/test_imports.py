@@ -27,7 +27,7 @@ ALLOWED = {
     "progress": {"backend"},
     "model": {"backend", "config", "data", "backbones", "losses", "optimizers"},
     "export": {"backend", "config", "data", "backbones", "losses"},
-    "measurement": {"backend", "config", "data", "evaluation", "export"},
+    "measurement": {"backend", "config", "data", "alignment", "evaluation", "export"},
     "validation": {"backend", "config", "data", "evaluation", "export", "measurement"},
     "building": {"backend", "config", "data", "backbones", "losses", "optimizers", "model"},
     "training": {
@@ -101,7 +101,8 @@ def test_evaluation_runs_without_tensorflow():
     code = (
         "import sys; sys.modules['tensorflow'] = None;"
         " import keras_face.evaluation.scores, keras_face.evaluation.protocols,"
-        " keras_face.evaluation.pickles, keras_face.evaluation.results; print('ok')"
+        " keras_face.evaluation.pickles, keras_face.evaluation.results, keras_face.evaluation.features,"
+        " keras_face.evaluation.report, keras_face.evaluation.distractors; print('ok')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.stdout.strip() == "ok", done.stderr

@@ -1,14 +1,10 @@
-import dataclasses
-import json
-import os
 import pickle
 
 import cv2
 import numpy as np
 import pytest
 
-from keras_face.evaluation.results import table, write_results
-from keras_face.evaluation.scores import kfold_accuracy, tar_at_far
+from keras_face.evaluation.scores import kfold_accuracy
 from keras_face.measurement import GreyPixels, embed_photos, measure_lfw, measure_ytf
 
 
@@ -158,7 +154,8 @@ def test_a_folder_of_photos_is_measured_by_its_pairs(tmp_path, noise):
     genuine, fold = np.tile([True, False], 10), np.arange(20) // 2
     assert result.accuracy.accuracy == kfold_accuracy(similarity, genuine, fold).accuracy
     assert (result.num_genuine, result.num_impostor, result.flip, result.model) == (10, 10, True, "projection")
-    assert [rate.tar for rate in result.tar_at_far] == [None, None]
+    # 10 impostors can show a FAR of 0.1, and no lower one.
+    assert [point.tar is None for point in result.tar_at_far] == [False, True, True, True, True, True]
     if noise == 40:
         assert result.accuracy.mean == 1.0
     # P10 ... P19 have a photo in the pairs, P0 ... P9 two; each is embedded once, with its mirror image.
@@ -227,8 +224,8 @@ def test_grey_pixels_recognise_somewhat_on_real_photos(real_photos):
     )
     assert (result.num_genuine, result.num_impostor) == (500, 500)
     assert 0.6 < result.accuracy.mean < 0.75
-    assert result.tar_at_far[0].tar is not None
-    assert result.tar_at_far[1].tar is None  # 500 impostors cannot show 1e-3
+    assert result.tar_at_far[1].tar is not None
+    assert result.tar_at_far[2].tar is None  # 500 impostors cannot show 1e-3
 
 
 # YTF
@@ -313,66 +310,3 @@ def test_tracks_without_frames_are_counted_and_named(tmp_path):
     (tmp_path / "C" / "0").rename(tmp_path / "C" / "7")
     with pytest.raises(FileNotFoundError, match=r"2 of 8 tracks have no frames .* in .*: A/1, C/0$"):
         measure_ytf(Projection(), tmp_path, splits)
-
-
-# Results
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("measured")
-    people(folder / "lfw")
-    _, _, splits = tracks(folder / "ytf")
-    (folder / "ytf-error.txt").write_text("D/1\n")
-    lfw = measure_lfw(Projection(), folder / "lfw", plots_dir=folder / "plots")
-    ytf = measure_ytf(
-        Projection(), folder / "ytf", splits, folder / "ytf-error.txt", flip=False, plots_dir=folder / "plots"
-    )
-    return [lfw, *ytf.rows()], folder / "plots"
-
-
-@pytest.fixture
-def results(measured):
-    return measured[0]
-
-
-def test_results_are_written_whole_and_read_back(results, tmp_path):
-    write_results(results[:1], tmp_path / "out" / "results.json")
-    write_results(results, tmp_path / "out" / "results.json")
-    assert os.listdir(tmp_path / "out") == ["results.json"]
-    rows = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
-    assert [row["protocol"] for row in rows] == [result.protocol for result in results]
-    lfw = rows[0]
-    assert lfw["accuracy"]["mean"] == results[0].accuracy.mean
-    assert lfw["accuracy"]["thresholds"] == list(results[0].accuracy.thresholds)
-    assert lfw["tar_at_far"][0] == {"far": 0.01, "tar": None, "threshold": None, "num_impostor": 10}
-    assert rows[2]["dropped"] == [{"reason": "wrong tracks", "num_genuine": 1, "num_impostor": 1}]
-
-
-def test_the_table_says_what_was_measured_and_how(results):
-    text = table(results)
-    lines = text.splitlines()
-    assert lines[0].endswith("10 genuine and 10 impostor pairs")
-    assert lines[1].split()[:2] == ["model", "accuracy"]
-    assert "projection" in lines[2]
-    assert "1.0000 ± 0.0000" in lines[2]
-    assert "not measurable (10 impostors)" in lines[2]
-    assert "labels as given" not in text
-    assert "original labels" in lines[3]
-    assert "corrected labels" in lines[6]
-    assert "embedding: each photo with its mirror image, unit(unit + unit)" in lines
-    assert any("left out of YTF" in line and "1 genuine and 1 impostor pairs (wrong tracks)" in line for line in lines)
-
-
-def test_plots_of_each_row_are_written(measured):
-    names = {f"{row}_{kind}.png" for row in ("lfw", "ytf_raw", "ytf_corrected") for kind in ("roc", "histogram")}
-    assert set(os.listdir(measured[1])) == names
-
-
-def test_a_measurable_rate_stands_in_the_table(results):
-    similarity, genuine = np.linspace(0, 1, 2000), np.arange(2000) >= 1000
-    rates = tuple(tar_at_far(similarity, genuine, far) for far in (1e-2, 1e-3))
-    assert table([dataclasses.replace(results[0], tar_at_far=rates)]).splitlines()[2].split()[-2:] == [
-        "1.0000",
-        "1.0000",
-    ]

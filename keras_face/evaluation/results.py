@@ -1,122 +1,285 @@
-"""What a measurement found: one row per model and protocol, as a table and as results.json."""
+"""What a measurement found: one row per model and protocol, as results.json."""
 
 import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_face.evaluation.protocols import Dropped, Pairs
-from keras_face.evaluation.scores import FoldAccuracy, TarAtFar, kfold_accuracy, tar_at_far
+from keras_face.evaluation.angles import d_prime
+from keras_face.evaluation.features.unfinished import unfinished
+from keras_face.evaluation.identification import IdentificationRate
+from keras_face.evaluation.intervals import Interval, clopper_pearson
+from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
+from keras_face.evaluation.scores import (
+    FoldAccuracy,
+    OperatingPoint,
+    auc,
+    best_threshold,
+    equal_error,
+    kfold_accuracy,
+    operating_points,
+    right_decisions,
+)
 
-FARS = (1e-2, 1e-3)
+_KEYS = 65_536  # that are hashed at a time
 
 
 @dataclass(frozen=True)
-class VerificationResult:
+class Origin:
+    """What was measured, and with what.
+
+    Attributes:
+        model: Name of the model, or the file of embeddings or similarities that stands for it.
+        data: Where the photos, embeddings or similarities came from.
+        photos: How a photo, track or template became one embedding, flip averaging included.
+        flip: Whether each photo was averaged with its mirror image; None: not known.
+        model_hash: SHA-256 of the model's content; None: not known.
+        data_hash: SHA-256 of the content of all photos, embeddings or similarities in the protocol's order; None: not
+            known.
+    """
+
+    model: str
+    data: str
+    photos: str
+    flip: bool | None = None
+    model_hash: str | None = None
+    data_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class VerificationResult(Origin):
     """Figures of one model on one protocol.
 
     Attributes:
         protocol: Which rule was followed.
-        model: Name of the model.
-        data: Where the photos came from.
-        photos: How a photo or track became one embedding, flip averaging included.
-        flip: Whether each photo was averaged with its mirror image.
+        protocol_hash: SHA-256 of the pairs and their folds.
         num_genuine: Genuine pairs.
         num_impostor: Impostor pairs.
-        accuracy: Accuracy over the folds.
-        tar_at_far: True accept rates at `FARS`.
+        accuracy: Accuracy over the folds, by the threshold rule that it names; None where the protocol has no folds.
+        accuracy_interval: Exact interval (Clopper-Pearson) of the share of right decisions in all folds; None likewise.
+        auc: Area under the ROC.
+        equal_error_rate: Where the ROC has as many false accepts as false rejects.
+        equal_error_threshold: The threshold nearest to it.
+        d_prime: Distance of genuine from impostor similarities; None where neither vary.
+        best_threshold: The one of the highest accuracy on all pairs: for use elsewhere, not behind `accuracy`.
+        tar_at_far: True accept rates at `scores.FARS`, with thresholds and intervals.
         dropped: Pairs that the protocol leaves out.
     """
 
-    protocol: str
-    model: str
-    data: str
-    photos: str
-    flip: bool
-    num_genuine: int
-    num_impostor: int
-    accuracy: FoldAccuracy
-    tar_at_far: tuple[TarAtFar, ...]
-    dropped: tuple[Dropped, ...]
+    protocol: str = ""
+    protocol_hash: str = ""
+    num_genuine: int = 0
+    num_impostor: int = 0
+    accuracy: FoldAccuracy | None = None
+    accuracy_interval: Interval | None = None
+    auc: float = math.nan
+    equal_error_rate: float = math.nan
+    equal_error_threshold: float = math.nan
+    d_prime: float | None = None
+    best_threshold: float = math.nan
+    tar_at_far: tuple[OperatingPoint, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
 
-    def to_json(self) -> dict:
-        """Returns the figures as plain dictionaries, lists and numbers."""
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as plain dictionaries, lists and numbers; an interval is [low, high]."""
         return dataclasses.asdict(self)
 
 
+@dataclass(frozen=True)
+class IdentificationResult(Origin):
+    """Figures of one model where probes are looked up in a gallery.
+
+    Attributes:
+        protocol: Which rule was followed.
+        protocol_hash: SHA-256 of probes, gallery and distractors.
+        num_probes: Probes, those without a mate too.
+        num_gallery: Entries of the gallery.
+        num_distractors: Further entries, of people who are no probe.
+        cmc: Shares found among the first 1, 2 ...
+        rates: Identification rates: closed-set at some ranks, and open-set (TPIR at FPIR) where probes lack a mate.
+        mean_average_precision: mAP; None where each mate is ranked alone.
+        tar_at_far: TAR at FAR of probes and distractors, where there are any.
+        dropped: What the protocol leaves out.
+    """
+
+    protocol: str = ""
+    protocol_hash: str = ""
+    num_probes: int = 0
+    num_gallery: int = 0
+    num_distractors: int = 0
+    cmc: tuple[float, ...] = ()
+    rates: tuple[IdentificationRate, ...] = ()
+    mean_average_precision: float | None = None
+    tar_at_far: tuple[OperatingPoint, ...] = ()
+    dropped: tuple[DroppedPhotos, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as plain dictionaries, lists and numbers; an interval is [low, high]."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A result with what it was made from.
+
+    Attributes:
+        result: The figures.
+        pairs: The protocol; its keys name photos, tracks or templates. A single fold means: no folds.
+        similarity: [n], of each pair.
+    """
+
+    result: VerificationResult
+    pairs: Pairs
+    similarity: np.ndarray
+
+
 def verify(
-    pairs: Pairs, similarity: np.ndarray, *, model: str, data: str, photos: str, flip: bool
-) -> VerificationResult:
+    pairs: Pairs,
+    similarity: np.ndarray,
+    origin: Origin,
+    *,
+    rule: str = "best_accuracy",
+    fold_similarity: np.ndarray | None = None,
+) -> Measured:
     """Returns the figures of the similarities of a protocol's pairs.
 
     Args:
-        pairs: The protocol.
+        pairs: The protocol; with a single fold there is no accuracy over folds.
         similarity: [n], cosine of each pair.
-        model: As in `VerificationResult`.
-        data: Likewise.
-        photos: Likewise.
-        flip: Likewise.
+        origin: What was measured.
+        rule: Threshold rule of the accuracy, of `scores.RULES`.
+        fold_similarity: [k, n], what the accuracy alone is measured on, see `scores.mean_subtracted`; None:
+            `similarity`.
 
-    Raises: ValueError as `scores.kfold_accuracy`.
+    Raises: ValueError as `scores.kfold_accuracy`; says the protocol.
     """
-    return VerificationResult(
+    similarity = np.asarray(similarity)
+    try:
+        accuracy, interval = None, None
+        if pairs.fold.any():
+            judged = similarity if fold_similarity is None else fold_similarity
+            accuracy = kfold_accuracy(judged, pairs.genuine, pairs.fold, rule)
+            right = right_decisions(judged, pairs.genuine, pairs.fold, accuracy.thresholds)
+            interval = clopper_pearson(int(np.count_nonzero(right)), right.size)
+        points = operating_points(similarity, pairs.genuine)
+        equal = equal_error(similarity, pairs.genuine)
+    except ValueError as error:
+        raise ValueError(f"{pairs.protocol}: {error}") from None
+    try:
+        distance = d_prime(similarity, pairs.genuine)
+    except ValueError:  # the pairs are good, so it is that they do not vary
+        distance = None
+    result = VerificationResult(
+        **dataclasses.asdict(origin),
         protocol=pairs.protocol,
-        model=model,
-        data=data,
-        photos=photos,
-        flip=flip,
+        protocol_hash=pairs_hash(pairs),
         num_genuine=int(np.count_nonzero(pairs.genuine)),
         num_impostor=int(np.count_nonzero(~pairs.genuine)),
-        accuracy=kfold_accuracy(similarity, pairs.genuine, pairs.fold),
-        tar_at_far=tuple(tar_at_far(similarity, pairs.genuine, far) for far in FARS),
+        accuracy=accuracy,
+        accuracy_interval=interval,
+        auc=auc(similarity, pairs.genuine),
+        equal_error_rate=equal.rate,
+        equal_error_threshold=equal.threshold,
+        d_prime=distance,
+        best_threshold=best_threshold(similarity, pairs.genuine)[0],
+        tar_at_far=points,
         dropped=pairs.dropped,
     )
+    return Measured(result, pairs, similarity)
 
 
-def table(results: Iterable[VerificationResult]) -> str:
-    """Returns the results as short tables for a terminal, one a protocol and a line a model, with notes on the how."""
-    results = list(results)
-    head = ("  model", "accuracy", *(f"TAR at FAR {far:g}" for far in FARS))
-    rows = [head, *(_row(result) for result in results)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    blocks: dict[str, list[str]] = {}
-    for result, line in zip(results, lines[1:], strict=True):
-        counts = f"{result.num_genuine} genuine and {result.num_impostor} impostor pairs"
-        blocks.setdefault(f"{result.protocol}: {counts}", [lines[0]]).append(line)
-    notes = ["accuracy: mean ± standard deviation over the folds, threshold from the other folds"]
-    notes += [f"embedding: {photos}" for photos in dict.fromkeys(result.photos for result in results)]
-    notes += dict.fromkeys(
-        f"left out of {result.protocol}: {dropped.num_genuine} genuine and {dropped.num_impostor} impostor pairs "
-        f"({dropped.reason})"
-        for result in results
-        for dropped in result.dropped
-    )
-    return "\n".join([*(line for title, block in blocks.items() for line in (title, *block)), *notes])
+def pairs_hash(pairs: Pairs) -> str:
+    """Returns the SHA-256 of the pairs, in their order, and their folds."""
+    return keys_hash(pairs.left, pairs.right, pairs.genuine.astype("u1").tobytes() + pairs.fold.astype("<i4").tobytes())
 
 
-def write_results(results: Iterable[VerificationResult], path: str | os.PathLike) -> None:
-    """Writes the results as JSON, `{"results": [...]}`; the file appears whole or not at all.
+def keys_hash(*parts: Sequence[str] | bytes) -> str:
+    """Returns the SHA-256 of sequences of keys and of bytes."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, bytes):
+            found.update(part)
+        else:
+            for start in range(0, len(part), _KEYS):
+                found.update("\n".join(part[start : start + _KEYS]).encode("utf-8", "surrogateescape") + b"\n")
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what the figures hang on; TensorFlow is not imported for it."""
+    found = {}
+    for package in ("keras_face", "tensorflow", "numpy"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def write_results(
+    results: Iterable[VerificationResult | IdentificationResult],
+    path: str | os.PathLike,
+    *,
+    scores: Mapping[int, str] | None = None,
+    comparisons: Sequence[Any] = (),
+) -> None:
+    """Writes the results as JSON; the file appears whole or not at all.
+
+    `results` has the verification, `identification` the identification results, `comparisons` those of two models;
+    `versions` and `date` say with what and when.
 
     Args:
         results: Rows, in the order of the table.
         path: File, replaced; its folder is made.
+        scores: The file of similarities beside it, of the verification results that have one, by their number.
+        comparisons: Dataclasses.
+    """
+    results = list(results)
+    rows = [result.to_json() for result in results if isinstance(result, VerificationResult)]
+    for number, name in (scores or {}).items():
+        rows[number]["scores"] = name
+    content: dict[str, Any] = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "results": rows,
+    }
+    identified = [result.to_json() for result in results if isinstance(result, IdentificationResult)]
+    if identified:
+        content["identification"] = identified
+    if comparisons:
+        content["comparisons"] = [dataclasses.asdict(comparison) for comparison in comparisons]
+    with unfinished(Path(path)) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_results(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Returns the rows of verification results of a results.json, as `VerificationResult.to_json` made them.
+
+    A row may have `scores`, a file of its similarities in the same folder.
+
+    Raises: ValueError if it is no such file, or none of this version of keras_face (its rows lack the protocol's hash).
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"results": [result.to_json() for result in results]}, indent=2, allow_nan=False)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(f"{text}\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def _row(result: VerificationResult) -> tuple[str, ...]:
-    rates = (
-        f"not measurable ({rate.num_impostor} impostors)" if rate.tar is None else f"{rate.tar:.4f}"
-        for rate in result.tar_at_far
-    )
-    return f"  {result.model}", f"{result.accuracy.mean:.4f} ± {result.accuracy.std:.4f}", *rates
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: expected a results.json: {error}") from None
+    rows = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise ValueError(f"{path}: expected a results.json with verification results, found none")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or not all(
+            isinstance(row.get(key), str) and row[key] for key in ("protocol", "protocol_hash", "model")
+        ):
+            raise ValueError(f"{path}: expected protocol, protocol_hash and model in result {number}, found none")
+    return rows

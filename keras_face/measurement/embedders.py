@@ -1,0 +1,75 @@
+"""What can be measured, and what it is known by."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from keras_face.export import Embedder
+
+_BLOCK = 2**20  # bytes of a file that are hashed at a time
+
+
+class EmbedderLike(Protocol):
+    """What can be measured: a callable from images to unit embeddings.
+
+    If it has a method `with_norms`, which also gives the lengths float32 [n] that the embeddings had, templates can be
+    weighed by these.
+
+    Call arguments:
+        images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
+
+    Returns: float32 array [n, embedding_size], unit length.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def image_size(self) -> tuple[int, int]: ...
+    @property
+    def batch_size(self) -> int: ...
+    def __call__(self, images: np.ndarray, /) -> np.ndarray: ...
+
+
+class GreyPixels:
+    """A baseline that knows nothing about faces: the grey pixels themselves, at unit length, are the embedding.
+
+    Args:
+        image_size: (height, width), pixels.
+
+    Call arguments:
+        images: uint8 [n, height, width, 3], RGB.
+
+    Returns: float32 [n, height * width], unit length; the mean is not subtracted.
+    """
+
+    name = "grey pixels"
+    batch_size = 256
+
+    def __init__(self, image_size: Sequence[int] = (112, 112)):
+        height, width = image_size
+        self.image_size = (height, width)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in JPEG
+        flat = grey.reshape(len(images), -1)
+        return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)  # a black photo stays 0
+
+
+def model_hash(embedder: EmbedderLike) -> str | None:
+    """Returns the SHA-256 of an exported model's content, its graph and weights; None for another embedder.
+
+    The facts and thresholds beside them, warm-up requests and file times have no say in it.
+    """
+    if not isinstance(embedder, Embedder):
+        return None
+    folder = Path(embedder.name)
+    found = hashlib.sha256()
+    for path in [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]:
+        found.update(f"{path.name} {path.stat().st_size}\0".encode())
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
+    return found.hexdigest()
