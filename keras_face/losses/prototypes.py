@@ -1,5 +1,7 @@
 """The class weights of a head: the products of embeddings with them, and the layer that owns them."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
@@ -49,6 +51,61 @@ def entries(rows: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
 
 
+def _lengths(prototypes: tf.Tensor) -> tf.Tensor:
+    """Returns the Euclidean lengths, float32 [identities]."""
+    if tf.config.list_logical_devices("GPU"):
+        return tf.norm(prototypes, axis=1)
+    # A third of the time; on a GPU the product might be TF32's.
+    return _fused(_lengths_by_product)(prototypes)
+
+
+def _lengths_by_product(prototypes: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.linalg.matvec(tf.square(prototypes), tf.ones([prototypes.shape[1]])))
+
+
+def _gradients(
+    to_matrix: tf.Tensor,
+    along_own: tf.Tensor,
+    by_own: tf.Tensor,
+    rows: tf.Tensor,
+    vectors: tf.Tensor,
+    matrix: tf.Tensor,
+    prototypes: tf.Tensor,
+    inverse_lengths: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns gradients of the products of vectors with unit prototypes.
+
+    Args:
+        to_matrix: float32 [batch, identities], gradient by the products.
+        along_own: float32 [batch], what the gradient by the own products has along the own prototypes,
+        by_own: float32 [batch, size], and in all.
+        rows: integer [batch], of the own prototypes.
+        vectors: float32 [batch, size].
+        matrix: float32 [batch, identities], the products.
+        prototypes: float32 [identities, size], not normalised.
+        inverse_lengths: float32 [identities], of the prototypes.
+
+    Returns: float32 [batch, identities], the gradient by products with prototypes that are not normalised, and
+        [identities, size], by the prototypes.
+    """
+    # A unit prototype moves only sideways: what points along the prototype is taken off.
+    along = tf.reduce_sum(to_matrix * matrix, axis=0)
+    along = tf.tensor_scatter_nd_add(along, rows[:, tf.newaxis], along_own)
+    to_products = to_matrix * inverse_lengths
+    to_prototypes = tf.matmul(to_products, vectors, transpose_a=True)
+    to_prototypes -= (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
+    return to_products, tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
+
+
+@functools.cache
+def _fused(function: Callable) -> Callable:
+    """Returns the function compiled by XLA where there is no GPU: one pass over its large arrays instead of several.
+
+    On a GPU these passes are a small part of a step, and XLA needs tools that are not installed everywhere.
+    """
+    return function if tf.config.list_logical_devices("GPU") else tf.function(function, jit_compile=True)
+
+
 def products(
     vectors: tf.Tensor,
     prototypes: tf.Tensor,
@@ -81,25 +138,22 @@ def products(
         matrix = tf.matmul(scaled, prototypes, transpose_b=True)
         own_prototypes = tf.gather(prototypes, rows)
         if normalise:
-            inverse_lengths = tf.math.reciprocal_no_nan(tf.norm(prototypes, axis=1))
+            inverse_lengths = tf.math.reciprocal_no_nan(_lengths(prototypes))
             matrix *= inverse_lengths
             own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
         own = tf.reduce_sum(vectors * own_prototypes, axis=1)
 
         def gradient(to_matrix: tf.Tensor, to_own: tf.Tensor) -> tuple:
-            to_own_prototypes = to_own[:, tf.newaxis] * vectors
+            by_own = to_own[:, tf.newaxis] * vectors
             if normalise:
-                # A unit prototype moves only sideways: what points along the prototype is taken off.
-                along = tf.reduce_sum(to_matrix * matrix, axis=0)
-                along = tf.tensor_scatter_nd_add(along, rows[:, tf.newaxis], to_own * own)
-                to_matrix *= inverse_lengths
-                to_own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
+                by_own *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
+                facts = to_own * own, by_own, rows, scaled, matrix, prototypes, inverse_lengths
+                to_matrix, to_prototypes = _fused(_gradients)(to_matrix, *facts)
+            else:
+                to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
+                to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
             to_scaled = tf.matmul(to_matrix, prototypes)
             to_vectors = scale[:, tf.newaxis] * to_scaled + to_own[:, tf.newaxis] * own_prototypes
-            to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
-            to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], to_own_prototypes)
-            if normalise:
-                to_prototypes -= (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
             return to_vectors, to_prototypes, tf.reduce_sum(vectors * to_scaled, axis=1)
 
         return (matrix, own), gradient
