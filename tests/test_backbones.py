@@ -141,12 +141,6 @@ def test_mobilefacenet_has_the_published_number_of_weights():
     assert count(model.non_trainable_variables) == sum(2 * layer.output_shape[-1] for layer in norms)
 
 
-def test_names_are_those_of_the_published_networks():
-    expected = {"mobilefacenet", *UNITS, *(f"se_{name}" for name in UNITS)}
-    assert set(backbones.names()) == expected
-    assert len(backbones.names()) == len(expected)
-
-
 @pytest.mark.parametrize(
     ("name", "size"),
     [

@@ -1,5 +1,6 @@
-"""Networks from standardised face crops to embeddings."""
+"""Networks from standardised face crops to embeddings, and one back."""
 
-from keras_face.backbones.registry import build, names
+from keras_face.backbones.decoder import decoder
+from keras_face.backbones.registry import build, names, source
 
-__all__ = ["build", "names"]
+__all__ = ["build", "decoder", "names", "source"]

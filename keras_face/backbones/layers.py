@@ -13,6 +13,7 @@ class PReLU(keras.layers.PReLU):
 
     Args:
         slope: What the slopes of negative inputs start from.
+        shared: Whether all channels have one slope in common, as PyTorch's PReLU() has.
 
     Call arguments:
         inputs: float [batch, height, width, channels].
@@ -22,9 +23,11 @@ class PReLU(keras.layers.PReLU):
     Reference: He et al. 2015, https://arxiv.org/abs/1502.01852, equation 1
     """
 
-    def __init__(self, slope: float, **kwargs: Any):
-        super().__init__(alpha_initializer=keras.initializers.Constant(slope), shared_axes=[1, 2], **kwargs)
+    def __init__(self, slope: float, shared: bool = False, **kwargs: Any):
+        axes = [1, 2, 3] if shared else [1, 2]
+        super().__init__(alpha_initializer=keras.initializers.Constant(slope), shared_axes=axes, **kwargs)
         self.slope = slope
+        self.shared = shared
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return _prelu(inputs, tf.convert_to_tensor(self.alpha))
@@ -33,18 +36,20 @@ class PReLU(keras.layers.PReLU):
         config = super().get_config()
         for implied in ("alpha_initializer", "alpha_regularizer", "alpha_constraint", "shared_axes"):
             del config[implied]
-        return {**config, "slope": self.slope}
+        return {**config, "slope": self.slope, "shared": self.shared}
 
 
 @tf.custom_gradient
 def _prelu(inputs: tf.Tensor, slopes: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Returns PReLU of [batch, height, width, channels] for slopes [1, 1, channels]; its derivative at 0 is 1."""
+    """Returns PReLU of [batch, height, width, channels] for slopes [1, 1, channels or 1]; its derivative at 0 is 1."""
     negative = tf.nn.relu(-inputs)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # The sum over pixels as a product with ones: several times faster than reduce_sum, and in float32 inside.
         pixels = tf.reshape(upstream * negative, [-1, inputs.shape[-1]])
         total = tf.matmul(tf.ones([1, tf.shape(pixels)[0]], pixels.dtype), pixels)
+        if slopes.shape[-1] == 1:
+            total = tf.cast(tf.reduce_sum(tf.cast(total, tf.float32)), total.dtype)
         return tf.where(negative > 0, slopes * upstream, upstream), -tf.reshape(total, slopes.shape)
 
     # Written as Keras does, which converters know as one PReLU.
@@ -108,6 +113,16 @@ class FrozenGammaBatchNormalization(BatchNormalization):
 
     def add_weight(self, name: str | None = None, **kwargs: Any) -> tf.Variable:
         if name == "gamma":
+            kwargs["trainable"] = False
+        return super().add_weight(name=name, **kwargs)
+
+
+@keras.utils.register_keras_serializable(package="keras_face")
+class FrozenBiasConv2D(keras.layers.Conv2D):
+    """Convolution whose bias keeps its initial value, 0, while the kernel is trained (Caffe: lr_mult 0)."""
+
+    def add_weight(self, name: str | None = None, **kwargs: Any) -> tf.Variable:
+        if name == "bias":
             kwargs["trainable"] = False
         return super().add_weight(name=name, **kwargs)
 

@@ -1,34 +1,149 @@
-"""The backbones by name."""
+"""The backbones by name, and where they come from."""
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from keras_face.backbones.foamliu import foamliu_resnet
+from keras_face.backbones.ghostfacenet import ghostfacenet
 from keras_face.backbones.mobilefacenet import mobilefacenet
 from keras_face.backbones.residual import INSIGHTFACE, MARGIN_CENTRE, residual_network
 from keras_face.backbones.settings import Settings
+from keras_face.backbones.sphereface import seqface_resnet27, sphereface
+from keras_face.backbones.two_view import two_view_resnet50
+from keras_face.backbones.vision_transformer import vision_transformer
 from keras_face.backend import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a network comes from.
+
+    Attributes:
+        system: The published system.
+        image_size: (height, width) of that system's crops.
+        embedding_size: Numbers in that system's embeddings.
+        place: The file in the system's repository that defines it, or the paper.
+    """
+
+    system: str
+    place: str
+    image_size: tuple[int, int] = (112, 112)
+    embedding_size: int = 512
+
 
 _UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 200: (6, 26, 60, 6)}
 _LRESNET_UNITS = {32: (3, 3, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
+_FOAMLIU_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+_SPHEREFACE_UNITS = {
+    "4": (0, 0, 0, 0),
+    "10": (0, 1, 2, 0),
+    "20": (1, 2, 4, 1),
+    "36": (2, 4, 8, 2),
+    "64": (3, 8, 16, 3),
+    "64_released": (3, 7, 16, 3),
+}
+# By arcface_torch's names: numbers in a token, blocks, dropped paths, masked patches.
+_VISION_TRANSFORMERS = {
+    "vit_t": (256, 12, 0.1, 0.1),
+    "vit_t_dp005_mask0": (256, 12, 0.05, 0.0),
+    "vit_s": (512, 12, 0.1, 0.1),
+    "vit_s_dp005_mask_0": (512, 12, 0.05, 0.0),
+    "vit_b": (512, 24, 0.1, 0.1),
+    "vit_b_dp005_mask_005": (512, 24, 0.05, 0.05),
+    "vit_l_dp005_mask_005": (768, 24, 0.05, 0.05),
+}
 
-_BACKBONES: dict[str, Callable[[str, Settings], keras.Model]] = {"mobilefacenet": mobilefacenet}
+_ARCFACE_TORCH = "deepinsight/insightface, recognition/arcface_torch/backbones"
+_FRESNET = "deepinsight/insightface, recognition/arcface_mxnet/symbol/fresnet.py"
+
+_BACKBONES: dict[str, Callable[[str, Settings], keras.Model]] = {}
+_SOURCES: dict[str, Source] = {}
+
+
+def _register(name: str, backbone: Callable[[str, Settings], keras.Model], source: Source) -> None:
+    _BACKBONES[name], _SOURCES[name] = backbone, source
+
+
+_register("mobilefacenet", mobilefacenet, Source("InsightFace", f"{_ARCFACE_TORCH}/mobilefacenet.py"))
 for _prefix, _squeeze in (("", False), ("se_", True)):
     for _depth, _units in _UNITS.items():
-        _BACKBONES[f"{_prefix}iresnet{_depth}"] = partial(
-            residual_network, family=INSIGHTFACE, units=_units, channels=(64, 128, 256, 512), squeeze=_squeeze
+        _register(
+            f"{_prefix}iresnet{_depth}",
+            partial(residual_network, family=INSIGHTFACE, units=_units, channels=(64, 128, 256, 512), squeeze=_squeeze),
+            Source("InsightFace", _FRESNET if _squeeze else f"{_ARCFACE_TORCH}/iresnet.py"),
         )
     for _depth, _units in _LRESNET_UNITS.items():
         # margin-centre-face's own depth 32 is also narrower, but for its stem.
         _channels = (16, 32, 64, 128) if _depth == 32 else (64, 128, 256, 512)
-        _BACKBONES[f"{_prefix}lresnet{_depth}e_ir"] = partial(
-            residual_network, family=MARGIN_CENTRE, units=_units, channels=_channels, squeeze=_squeeze
+        _register(
+            f"{_prefix}lresnet{_depth}e_ir",
+            partial(residual_network, family=MARGIN_CENTRE, units=_units, channels=_channels, squeeze=_squeeze),
+            Source("margin-centre-face", "cnzeki/margin-centre-face, nets/L_Resnet_E_IR_fix_issue9.py", (112, 96)),
         )
+    for _depth, _units in _FOAMLIU_UNITS.items():
+        _register(
+            f"{_prefix}foamliu_resnet{_depth}",
+            partial(foamliu_resnet, units=_units, squeeze=_squeeze),
+            Source("foamliu/InsightFace", "foamliu/InsightFace-v2, models.py"),
+        )
+for _layers, _units in _SPHEREFACE_UNITS.items():
+    _file = "model_lib/Sphereface-64/sphereface_64_model.prototxt" if "_" in _layers else "code/make_spherenet.py"
+    _place = f"wy1iu/sphereface, train/{_file}"
+    if _layers in ("4", "10"):
+        _place = "https://arxiv.org/abs/1704.08063, table 2"
+    _register(f"sphereface{_layers}", partial(sphereface, units=_units), Source("SphereFace", _place, (112, 96)))
+_register(
+    "seqface_resnet27",
+    seqface_resnet27,
+    Source("SeqFace", "ydwen/caffe-face, face_example/face_train_test.prototxt", (128, 128)),
+)
+_register(
+    "seqface_resnet64",
+    partial(sphereface, units=_SPHEREFACE_UNITS["64"]),
+    Source("SeqFace", "wy1iu/sphereface, train/code/make_spherenet.py", (128, 128)),
+)
+for _version, _file in ((1, "ghost_model.py"), (2, "ghostv2.py")):
+    for _suffix, _strides in (("", 1), ("_s2", 2)):
+        _register(
+            f"ghostfacenet_v{_version}{_suffix}",
+            partial(ghostfacenet, version=_version, strides=_strides),
+            Source("GhostFaceNets", f"HamadYA/GhostFaceNets, backbones/{_file}"),
+        )
+for _name, (_size, _depth, _drop_path, _mask_ratio) in _VISION_TRANSFORMERS.items():
+    _register(
+        _name,
+        partial(vision_transformer, size=_size, depth=_depth, drop_path=_drop_path, mask_ratio=_mask_ratio),
+        Source("InsightFace", f"{_ARCFACE_TORCH}/vit.py"),
+    )
+_register(
+    "two_view_resnet50",
+    two_view_resnet50,
+    Source("GuGuGirls", "ffeiDing/GuGuGirls, FaceRecognition/tri_loss/model/resnet_stn.py", (128, 128), 4096),
+)
 
 
 def names() -> tuple[str, ...]:
     """Returns the names that `build` knows, in alphabetical order."""
     return tuple(sorted(_BACKBONES))
+
+
+def source(name: str) -> Source:
+    """Returns where the network of that name comes from.
+
+    Raises: ValueError if the name is unknown.
+    """
+    _check(name)
+    return _SOURCES[name]
+
+
+def _check(name: str) -> None:
+    """Raises ValueError if the name is unknown."""
+    if name not in _BACKBONES:
+        close = difflib.get_close_matches(str(name), names(), n=1)
+        nearest = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"unknown backbone {name!r}; {nearest}known are {', '.join(names())}")
 
 
 def build(
@@ -40,6 +155,7 @@ def build(
     *,
     dropout_seed: int = 0,
     synchronized: bool = False,
+    mask_ratio: float | None = None,
 ) -> keras.Model:
     """Returns a freshly initialised network from standardised face crops to embeddings.
 
@@ -47,26 +163,33 @@ def build(
     and gives float32 [batch, embedding_size], not of unit length.
 
     Args:
-        name: One of `names()`.
+        name: One of `names()`; docs/networks.md says how big they are and where they come from.
             iresnet18, 34, 50, 100, 200: InsightFace's (arcface_torch).
             lresnet32e_ir, 50, 100, 152: margin-centre-face's.
+            foamliu_resnet18, 34, 50, 101, 152: those of foamliu/InsightFace.
             se_...: each of them with squeeze-and-excitation.
             mobilefacenet: InsightFace's mbf.
-        input_shape: (height, width, channels), height and width at least 16 pixels; published: (112, 112, 3) and, for
-            margin-centre-face, (112, 96, 3). The weights of the embedding layer depend on it.
-        embedding_size: Numbers in an embedding; published: 512.
-        width: Factor on every channel count, which is then rounded to a multiple of 8, at least 8; published: 1.
+            vit_t, vit_s, vit_b and ..._dp..._mask...: InsightFace's vision transformers.
+            ghostfacenet_v1, v2, and _s2, where the first convolution halves the map: GhostFaceNet-1.3.
+            sphereface4, 10, 20, 36, 64 and 64_released, seqface_resnet27, 64: without batch normalisation.
+            two_view_resnet50: GuGuGirls', of a crop and a window that it chooses.
+        input_shape: (height, width, channels), height and width at least 16 pixels (seqface_resnet27: 33); published:
+            (112, 112, 3); (112, 96, 3) for margin-centre-face and SphereFace; (128, 128, 3) for SeqFace and GuGuGirls.
+            The weights of the embedding layer depend on it.
+        embedding_size: Numbers in an embedding; published: 512, two_view_resnet50: 4096.
+        width: Factor on every channel count, which is then rounded to a multiple of 8, at least 8 (ghostfacenet: of 4);
+            published: 1.
         dropout: Share of the final map that is dropped in training, [0, 1); None: the published share, 0.6 for
-            lresnet..., else 0.
-        dropout_seed: Chooses the dropout masks.
+            lresnet..., 0.5 for foamliu_..., else 0.
+        dropout_seed: Chooses the dropout masks, and what else a network draws in training.
         synchronized: Whether batch-normalisation statistics in training are of the global batch, so that N replicas
             compute what one device would, instead of each replica's own as published; slower (not fused).
+        mask_ratio: Share of the patches that a vision transformer leaves out in training, [0, 1); None: its own.
 
-    Raises: ValueError if the name is unknown or a value is out of range.
+    Raises: ValueError if the name is unknown or a value is out of range, or mask_ratio is given to another network.
     """
-    if name not in _BACKBONES:
-        close = difflib.get_close_matches(str(name), names(), n=1)
-        nearest = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown backbone {name!r}; {nearest}known are {', '.join(names())}")
-    settings = Settings(input_shape, embedding_size, width, dropout, dropout_seed, synchronized)
+    _check(name)
+    if mask_ratio is not None and name not in _VISION_TRANSFORMERS:
+        raise ValueError(f"mask_ratio is for vision transformers (vit_...), got {mask_ratio} for {name}")
+    settings = Settings(input_shape, embedding_size, width, dropout, dropout_seed, synchronized, mask_ratio)
     return _BACKBONES[name](name, settings)
