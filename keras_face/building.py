@@ -3,14 +3,17 @@
 import contextlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from keras_face import backbones, losses, optimizers
+from keras_face import backbones, fine_tuning, losses, optimizers
 from keras_face.backend import keras, tf
-from keras_face.config import Config, LossConfig, ModelConfig, RunConfig
+from keras_face.config import Config, LatseConfig, LossConfig, ModelConfig, RunConfig, TeacherConfig
 from keras_face.data.streams import Mixture
+from keras_face.latse import Reconstruction
+from keras_face.losses.distillation import CosineDistillation
 from keras_face.model import FaceModel
+from keras_face.teacher import Teacher
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -81,7 +84,8 @@ def build_losses(
     num_sequences: int,
     accumulation_steps: int = 1,
     seed: int = 0,
-) -> tuple[dict[str, keras.layers.Layer], dict[str, float]]:
+    has_teacher: bool = False,
+) -> tuple[dict[str, keras.layers.Layer], dict[str, Any]]:
     """Returns the configured losses by the names they are reported under, and their weights.
 
     Args:
@@ -92,12 +96,14 @@ def build_losses(
         num_sequences: Their sequences of unknown people.
         accumulation_steps: Training calls that make one optimizer step.
         seed: Of the losses that draw random numbers and are given no other.
+        has_teacher: Whether there is a teacher for those that need one.
 
     Raises:
-        ValueError: A name, a setting or a value is not known to the losses; the message names section and key.
+        ValueError: A loss lacks its teacher, or a name, a setting or a value is not known to the losses; the message
+            names section and key.
     """
     layers: dict[str, keras.layers.Layer] = {}
-    weights: dict[str, float] = {}
+    weights: dict[str, Any] = {}
     given = {
         "num_identities": num_identities,
         "num_sequences": num_sequences,
@@ -138,9 +144,13 @@ def build_losses(
                 raise ValueError(f"[loss {name}]: {error}") from None
             continue
         add(name, name, values.pop("weight"), values, f"[loss {name}]")
-        if "teacher" in inspect.signature(layers[name].call).parameters:
-            raise ValueError(f"[loss {name}]: it needs a teacher, which a training run cannot give it")
+        if not has_teacher and _takes_teacher(layers[name]):
+            raise ValueError(f"[loss {name}]: it needs a teacher, but [teacher] model_path is not set")
     return layers, weights
+
+
+def _takes_teacher(layer: keras.layers.Layer) -> bool:
+    return "teacher" in inspect.signature(layer.call).parameters
 
 
 def unused_losses(config: LossConfig, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -165,18 +175,63 @@ def _check_type(key: str, value: Any, default: Any) -> None:
             return
 
 
-def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule) -> FaceModel:
+def needs_teachers_prototypes(config: Config) -> bool:
+    """Returns whether the teacher must know the identities, beyond giving embeddings."""
+    return config.teacher.mask != "none" or "weight" in config.losses.get("logit_distillation", {})
+
+
+def build_mask(config: TeacherConfig) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None:
+    """Returns the configured mask of `FaceModel`; None if there is none."""
+    if config.mask == "none":
+        return None
+    settings = {"soft": True} if config.mask == "soft" else {"top_k": config.top_k}
+    return lambda cosines, labels: losses.teacher_mask(cosines, labels, **settings)
+
+
+def build_reconstruction(
+    config: LatseConfig, embedding_size: int, image_size: tuple[int, ...], synchronized: bool = False
+) -> tuple[Reconstruction, float | Callable[[tf.Tensor], tf.Tensor]]:
+    """Returns LATSE's reconstruction term with its decoder, and its weight, which rises during its warm-up."""
+    try:
+        decoder = backbones.decoder(embedding_size, image_size, config.width, synchronized=synchronized)
+    except ValueError as error:
+        raise ValueError(f"[latse] the decoder of [data] image_size: {error}") from None
+    layer = Reconstruction(decoder, config.distance, name="reconstruction")
+    if not config.warmup_steps:
+        return layer, config.weight
+
+    def rising(step: tf.Tensor) -> tf.Tensor:
+        return config.weight * tf.minimum(1.0, (tf.cast(step, tf.float32) + 1.0) / (config.warmup_steps + 1.0))
+
+    return layer, rising
+
+
+def build_model(
+    config: Config, mixture: Mixture, schedule: optimizers.Schedule, teacher: Teacher | None = None
+) -> FaceModel:
     """Returns the compiled model with all its variables; to be called within the strategy's scope.
 
     Args:
         config: All of it: the model takes from most sections.
         mixture: Training data; sizes the head.
         schedule: Learning rate of each step.
+        teacher: What `[teacher]` asks for.
+
+    Raises:
+        ValueError: The network has no such stages, the teacher's embeddings have another size than the student's where
+            they are compared, or nothing asks the teacher.
     """
     keras.utils.set_random_seed(config.run.seed)
     with precision(config.run.precision):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         backbone = build_backbone(config.model, config.data.image_size, config.run.seed, replicas)
+    try:
+        if config.model.frozen_stages:
+            fine_tuning.freeze(backbone, config.model.frozen_stages)
+        decay = config.optimizer.stage_decay
+        factors = fine_tuning.learning_rate_factors(backbone, decay) if decay != 1 else []
+    except ValueError as error:
+        raise ValueError(f"[model] frozen_stages, [optimizer] stage_decay: {error}") from None
     layers, weights = build_losses(
         config.loss,
         config.losses,
@@ -184,9 +239,20 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
         mixture.num_sequences,
         config.optimizer.accumulation_steps,
         config.run.seed,
+        has_teacher=teacher is not None,
     )
+    if teacher is not None:
+        _check_teacher(config, teacher, layers)
     for layer in layers.values():
         layer.build((None, config.model.embedding_size))
+    if config.latse.weight:
+        with precision(config.run.precision):
+            layers["reconstruction"], weights["reconstruction"] = build_reconstruction(
+                config.latse,
+                config.model.embedding_size,
+                config.data.image_size,
+                config.model.synchronized and replicas > 1,
+            )
     trained = [*backbone.trainable_variables, *(v for layer in layers.values() for v in layer.trainable_variables)]
     optimizer, weight_decay = optimizers.optimizer(config.optimizer, schedule, trained)
     model = FaceModel(
@@ -197,6 +263,9 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
         clip_norm=config.optimizer.clip_norm,
         accumulation_steps=config.optimizer.accumulation_steps,
         average_decay=config.optimizer.ema,
+        teacher=teacher,
+        mask=build_mask(config.teacher),
+        learning_rate_factors=factors,
     )
     model.build((None, *config.data.image_size, 3))
     if config.run.precision == "float16":
@@ -205,3 +274,20 @@ def build_model(config: Config, mixture: Mixture, schedule: optimizers.Schedule)
     if hasattr(optimizer, "build"):  # Keras's own; the addons' make their slots at the first update or restore
         optimizer.build(model.trainable_variables)
     return model
+
+
+def _check_teacher(config: Config, teacher: Teacher, layers: Mapping[str, keras.layers.Layer]) -> None:
+    """Raises ValueError if nothing asks the teacher, or its embeddings cannot be compared with the student's."""
+    asking = [layer for layer in layers.values() if _takes_teacher(layer)]
+    if not asking and config.teacher.mask == "none":
+        raise ValueError(
+            "[teacher] model_path: expected something that asks the teacher: a mask, or a section [loss NAME] with the "
+            "weight of a loss that takes a teacher; got neither"
+        )
+    if any(isinstance(layer, CosineDistillation) for layer in asking):
+        own = config.model.embedding_size
+        if teacher.embedding_size != own:
+            raise ValueError(
+                f"[loss cosine_distillation]: expected a teacher with embeddings of [model] embedding_size numbers, "
+                f"{own}, got {teacher.embedding_size}; relational_distillation takes any"
+            )

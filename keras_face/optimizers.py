@@ -1,7 +1,8 @@
 """Optimizers and learning-rate schedules by name, and the moving average of weights."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from keras_face.backend import addons, keras, tf
 from keras_face.config import OptimizerConfig, ScheduleConfig
@@ -154,6 +155,32 @@ def optimizer(
 def _exactly(variable: tf.Variable) -> str:
     """Returns a pattern that matches only this variable's name (addons choose variables by pattern)."""
     return f"^{variable.name.split(':')[0]}(:0)?$"
+
+
+@contextlib.contextmanager
+def slow_down(factors: Sequence[tuple[tf.Variable, float]]) -> Iterator[None]:
+    """Within it, an update moves these variables by a share of its way, as a share of the learning rate would.
+
+    Whatever the optimizer: its moments see the gradients as they are, and decoupled weight decay is slowed too. All
+    replicas must enter it, and update alike.
+
+    Args:
+        factors: Variables, and how much of the way each goes.
+    """
+    before = [variable + 0.0 for variable, _ in factors]
+    yield
+    if not factors:
+        return
+
+    def go_back(strategy: tf.distribute.Strategy, *starts: tf.Tensor) -> None:
+        for (variable, factor), start in zip(factors, starts, strict=True):
+            strategy.extended.update(variable, part_of_the_way, (start, factor))
+
+    def part_of_the_way(variable: tf.Variable, start: tf.Tensor, factor: float) -> tf.Operation:
+        return variable.assign(start + factor * (variable - start))
+
+    # A variable of several replicas is assigned from outside of them.
+    tf.distribute.get_replica_context().merge_call(go_back, args=before)
 
 
 class WeightAverage(tf.Module):

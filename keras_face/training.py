@@ -11,29 +11,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_face import building, optimizers
+import numpy as np
+
+from keras_face import building, identities, optimizers
 from keras_face import config as configuration
 from keras_face.backend import keras, tf
-from keras_face.config import Config
+from keras_face.config import Config, ModelConfig
 from keras_face.data import prepare
 from keras_face.data.augment import Augmentation
 from keras_face.data.streams import Mixture, mix, mixing_table, train_stream, unreadable
 from keras_face.export import Embedder, ServedModel, export_model, load_embedder, load_weights
+from keras_face.latse import MeanImages
+from keras_face.losses.prototypes import PrototypeHead
+from keras_face.losses.triplet import HardestTriplet
 from keras_face.measurement import GreyPixels
-from keras_face.progress import ConsoleLine, Summaries, log_to
+from keras_face.progress import CollapseAlarm, ConsoleLine, Summaries, log_to
+from keras_face.teacher import Teacher
 from keras_face.validation import Validation
 
 logger = logging.getLogger("keras_face")
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell would report it
+_STOP = "stop"
+_FIGURES = ("lfw", "ytf")  # by which the best model is chosen
 
 
 def train(config: Config) -> dict[str, Any]:
     """Trains as configured, or goes on where the run of `output_dir` stopped, and returns what came of it.
 
     That is `images_per_second` (None if nothing was left to train) and `results`, the rows of `results.json`.
-    The folder then holds `config.ini`, `train.log`, `records/`, `checkpoints/`, `summaries/`, `export/<step>/`,
-    `results.json` and `plots/`.
+    The folder then holds `config.ini`, `train.log`, `records/`, `checkpoints/` (with `identities.json`, the names of
+    the head's rows), `summaries/`, `export/<step>/`, `results.json` and `plots/`.
 
     Raises:
         ValueError: Something in the configuration or the data is not as expected.
@@ -44,7 +52,9 @@ def train(config: Config) -> dict[str, Any]:
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = building.build_strategy(run)
-    building.build_losses(config.loss, config.losses, num_identities=3, num_sequences=0)  # mistakes at once
+    building.build_losses(  # mistakes at once
+        config.loss, config.losses, num_identities=3, num_sequences=0, has_teacher=bool(config.teacher.model_path)
+    )
     output_dir = Path(run.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     resolver = strategy.cluster_resolver if run.strategy == "multi_worker" else None
@@ -82,15 +92,17 @@ class _Training:
     def __init__(self, config: Config, strategy: tf.distribute.Strategy, output_dir: Path, chief: bool):
         self.config, self.strategy, self.output_dir, self.chief = config, strategy, output_dir, chief
         self.mixture = self._mixture()
+        self.identities = identities.names_of(self.mixture.datasets)
         self.steps = self._count_steps(self.mixture)
         self._check_batch()
         lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, output_dir)
         self.validation = Validation(lfw, ytf, flip=config.validation.flip)
         self.schedule = optimizers.schedule(config.schedule, self.steps, config.training.batch_size)
         with strategy.scope():
-            self.model = building.build_model(config, self.mixture, self.schedule)
+            self.teacher = self._read_teacher()
+            self.model = building.build_model(config, self.mixture, self.schedule, self.teacher)
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-            self.best = tf.Variable(-1.0, trainable=False, name="best")
+            self.best = tf.Variable([-1.0] * len(_FIGURES), trainable=False, name="best")  # of each figure
         self.served = self._served("trained")
         checkpoint = tf.train.Checkpoint(model=self.model, step=self.step, best=self.best)
         # Every worker takes part in a save (a sharded variable lives on all of them), only the chief's is kept.
@@ -98,6 +110,19 @@ class _Training:
         self.newest = tf.train.CheckpointManager(checkpoint, os.fspath(folder), config.training.saver_maxkeep)
         self.best_kept = tf.train.CheckpointManager(checkpoint, os.fspath(folder / "best"), 1)
         self.summaries = Summaries(output_dir / "summaries") if chief else None
+        self.mean_images: MeanImages | None = None
+        if config.latse.weight and config.latse.aim == "identity_mean":
+            self.mean_images = MeanImages(
+                output_dir / "mean_images",
+                len(self.identities),
+                config.data.image_size,
+                config.latse.momentum,
+                config.run.seed,
+            )
+        self.alarm: CollapseAlarm | None = None
+        for name, layer in self.model.loss_layers.items():
+            if isinstance(layer, HardestTriplet) and self.alarm is None:
+                self.alarm = CollapseAlarm(name, float(layer.cost(tf.constant(0.0))))
         self._terminated = False
 
     def run(self) -> dict[str, Any]:
@@ -122,6 +147,23 @@ class _Training:
         mixture = mix(datasets, weights, balance=config.data.balance)
         logger.info("%s", mixing_table(mixture))
         return mixture
+
+    def _read_teacher(self) -> Teacher | None:
+        model_path = self.config.teacher.model_path
+        if not model_path:
+            return None
+        known = self.identities if building.needs_teachers_prototypes(self.config) else None
+        teacher = Teacher(model_path, known)
+        logger.info(
+            "the teacher is %s, embeddings of %d numbers%s",
+            teacher.name,
+            teacher.embedding_size,
+            "" if known is None else f", prototypes of all {len(known)} people",
+        )
+        template = self.mixture.datasets[0].template
+        if teacher.template not in (None, template):
+            logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
+        return teacher
 
     def _count_steps(self, mixture: Mixture) -> int:
         training = self.config.training
@@ -162,15 +204,23 @@ class _Training:
 
     def _start(self) -> None:
         """Restores the newest checkpoint, or starts from `model_path`, or from scratch."""
-        found = tf.train.latest_checkpoint(os.fspath(self.output_dir / "checkpoints"))
+        folder = self.output_dir / "checkpoints"
+        found = tf.train.latest_checkpoint(os.fspath(folder))
         if found:
+            before = identities.read(folder)
+            if before is not None and list(before) != self.identities:
+                raise ValueError(
+                    f"{folder}: expected the {len(before)} people that this run began with, in their order, got others "
+                    f"({len(self.identities)}); for these start a new run with [model] model_path and keep_prototypes"
+                )
             self.newest.checkpoint.restore(found).assert_existing_objects_matched()
+            if self.mean_images is not None:
+                self.mean_images.restore(int(self.step.numpy()))
             logger.info("going on from %s at step %d of %d", found, int(self.step.numpy()), self.steps)
         elif self.config.model.model_path:
-            read = load_weights(self.model.backbone, self.config.model.model_path)
-            if self.model.average is not None:
-                self.model.average.restart()
-            logger.info("starting from the weights of %s", read)
+            self._start_from(self.config.model)
+        if self.chief and not found:
+            identities.write(folder, self.identities)
         replicas = self.strategy.num_replicas_in_sync
         logger.info(
             "training %s, %d weights, on %d replica%s, %d steps of %d photos",
@@ -180,6 +230,36 @@ class _Training:
             "" if replicas == 1 else "s",
             self.steps,
             self.config.training.batch_size,
+        )
+
+    def _start_from(self, config: ModelConfig) -> None:
+        """Takes the weights of a trained network, and the prototypes of people who were trained before."""
+        read = load_weights(self.model.backbone, config.model_path)
+        if self.model.average is not None:
+            self.model.average.restart()
+        logger.info("starting from the weights of %s", read)
+        if config.frozen_stages:
+            frozen = sum(not layer.trainable for layer in self.model.backbone.layers)
+            logger.info("%d layers, the first %d stages, stay as they are", frozen, config.frozen_stages)
+        if not config.keep_prototypes:
+            return
+        known = identities.read_prototypes(config.model_path)
+        kept, here = known.of(self.identities)
+        head = next(layer for layer in self.model.loss_layers.values() if isinstance(layer, PrototypeHead))
+        rows = head.prototypes.numpy().reshape(len(self.identities), -1, head.prototypes.shape[1])
+        if kept.shape[1:] != rows.shape[1:]:
+            raise ValueError(
+                f"{known.source}: expected prototypes of {rows.shape[2]} numbers, {rows.shape[1]} for each person, "
+                f"got {kept.shape[2]} and {kept.shape[1]}"
+            )
+        rows[here] = kept
+        head.prototypes.assign(rows.reshape(head.prototypes.shape))
+        logger.info(
+            "kept the prototypes of %d people of %s; %d are new, %d are left out",
+            len(here),
+            known.source,
+            len(self.identities) - len(here),
+            len(known.names) - len(here),
         )
 
     def _terminate(self, *_: Any) -> None:
@@ -193,26 +273,42 @@ class _Training:
         batches = self._stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
         iterator = iter(self.strategy.experimental_distribute_dataset(batches))
 
+        several = self.config.run.strategy == "multi_worker"
+
+        def replica_step(batch, stop):
+            seen = self.model.train_step(batch)
+            if several:  # a worker that is told to end takes the others with it, at the same step
+                context = tf.distribute.get_replica_context()
+                # An argument is on no device; its copy is on the replica's.
+                seen[_STOP] = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(stop))
+            return seen
+
         @tf.function
-        def one_step(batch):
-            seen = self.strategy.run(self.model.train_step, args=(batch,))
+        def one_step(batch, stop):
+            seen = self.strategy.run(replica_step, args=(batch, stop))
             return {name: self.strategy.experimental_local_results(value)[0] for name, value in seen.items()}
 
         begun = 0.0
         line = ConsoleLine(self.steps, start, training.batch_size, training.show_info_interval, shown=self.chief)
         try:
             for step in range(start + 1, self.steps + 1):
-                batch = self._next(iterator, step)
-                numbers = {name: float(value) for name, value in one_step(batch).items()}
+                batch = self._with_aims(step, self._next(iterator, step))
+                seen = one_step(batch, tf.constant(float(self._terminated)))
+                numbers = {name: float(value) for name, value in seen.items()}
+                ending = bool(numbers.pop(_STOP)) if several else self._terminated
                 self._check_finite(step, numbers)
                 self.step.assign(step)
                 line.update(step, numbers)
+                if self.alarm is not None:
+                    numbers["collapsed"] = float(self.alarm.update(step, numbers))
                 self._summarise(step, numbers, batch)
                 if training.validate_interval and step % training.validate_interval == 0 and step < self.steps:
                     self._validate(step)
-                if step % training.ckpt_interval == 0 or step == self.steps or self._terminated:
+                if step % training.ckpt_interval == 0 or step == self.steps or ending:
+                    if self.mean_images is not None:
+                        self.mean_images.save(step)
                     self.newest.save(checkpoint_number=step)
-                if self._terminated:
+                if ending:
                     logger.info("terminated at step %d, saved", step)
                     raise SystemExit(TERMINATED)
                 begun = begun or time.perf_counter()  # the first step builds the graphs, those of the summaries too
@@ -241,6 +337,21 @@ class _Training:
             reason = f"photos that cannot be decoded: {', '.join(names)}" if names else error.message.split("\n")[0]
             raise ValueError(f"step {step}: {reason}") from None
 
+    def _with_aims(self, step: int, batch: Any) -> Any:
+        """Returns the batch with the mean images of its people, where a decoder is to draw these."""
+        if self.mean_images is None:
+            return batch
+        shares = {
+            key: [value.numpy() for value in self.strategy.experimental_local_results(batch[key])]
+            for key in ("images", "labels")
+        }
+        aims = self.mean_images.update(step, *(np.concatenate(parts) for parts in shares.values()))
+        shares_of_aims = np.split(aims, np.cumsum([len(part) for part in shares["labels"]])[:-1])
+        placed = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(shares_of_aims[context.replica_id_in_sync_group])
+        )
+        return {**batch, "aims": placed}
+
     def _check_finite(self, step: int, numbers: dict[str, float]) -> None:
         wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
         if wrong:
@@ -261,10 +372,31 @@ class _Training:
             labels = self.strategy.experimental_local_results(batch["labels"])[0]
             # On every worker: reading a variable of all workers takes all of them.
             angles = self.model.target_angles(images, labels) if self.config.loss.head != "none" else None
+            drawn = self._drawn(batch)
             if self.summaries is not None:
                 self.summaries.sheet(step, "train/crops", images.numpy())
+                if drawn is not None:
+                    self.summaries.sheet(step, "train/reconstructions", drawn)
                 if angles is not None:
                     self.summaries.histogram(step, "train/target_angle", angles.numpy())
+
+    def _drawn(self, batch: Any) -> np.ndarray | None:
+        """Returns lines of 8 crops, of what should be drawn where that is not the crops, and of what the decoder draws.
+
+        uint8 [n, height, width, 3], black where the batch has no further crop; None without a decoder.
+        """
+        if "reconstruction" not in self.model.loss_layers:
+            return None
+        shown = {
+            key: self.strategy.experimental_local_results(batch[key])[0][:16].numpy()
+            for key in ("images", "aims")
+            if key in batch
+        }
+        shown["drawn"] = self.model.loss_layers["reconstruction"].draw(self.model(shown["images"])).numpy()
+        blank = -len(shown["images"]) % 8
+        lines = [np.pad(images, [[0, blank], [0, 0], [0, 0], [0, 0]]) for images in shown.values()]
+        lines = [images.reshape(-1, 8, *images.shape[1:]) for images in lines]
+        return np.stack(lines, axis=1).reshape(-1, *shown["drawn"].shape[1:])
 
     def _validate(self, step: int) -> None:
         self.served.assign(self.model.averaged_weights())
@@ -274,9 +406,10 @@ class _Training:
         logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
         if self.summaries is not None:
             self.summaries.scalars(step, figures, "validation")
-        chosen = figures.get(self.config.validation.best)
-        if chosen is not None and chosen > float(self.best.numpy()):
-            self.best.assign(chosen)
+        before = dict(zip(_FIGURES, self.best.numpy().tolist(), strict=True))
+        improved = [name for name in _FIGURES if name in figures and np.float32(figures[name]) > before[name]]
+        self.best.assign([figures[name] if name in improved else before[name] for name in _FIGURES])
+        if self.config.validation.best in improved or (self.config.validation.best == "either" and improved):
             self.best_kept.save(checkpoint_number=step)
 
     def _finish(self) -> dict[str, Any]:

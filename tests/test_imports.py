@@ -29,10 +29,16 @@ ALLOWED = {
     "export": {"backend", "config", "data", "backbones", "losses"},
     "measurement": {"backend", "config", "data", "alignment", "evaluation", "export"},
     "validation": {"backend", "config", "data", "evaluation", "export", "measurement"},
-    "building": {"backend", "config", "data", "backbones", "losses", "optimizers", "model"},
+    "identities": {"backend", "data", "export"},
+    "fine_tuning": {"backend"},
+    "latse": {"backend"},
+    "teacher": {"backend", "data", "export", "losses", "identities"},
+    "building": {
+        "backend", "config", "data", "backbones", "losses", "optimizers", "model", "fine_tuning", "latse", "teacher",
+    },
     "training": {
         "backend", "config", "data", "backbones", "losses", "optimizers", "progress", "model", "export", "evaluation",
-        "measurement", "validation", "building",
+        "measurement", "validation", "building", "identities", "latse", "teacher",
     },
 }  # fmt: skip
 LIBRARIES_OF_ONE_MODULE = {

@@ -1,9 +1,14 @@
+import functools
+
 import numpy as np
 import pytest
 
 from keras_face import losses
 from keras_face.backend import keras, tf
+from keras_face.export import ServedModel, export_model
+from keras_face.losses.teacher import TeacherOutput
 from keras_face.model import FaceModel
+from keras_face.teacher import Teacher
 
 SIZE, EMBEDDING, IDENTITIES = 8, 4, 3
 
@@ -15,11 +20,13 @@ def small_backbone(batch_norm=False):
     return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(EMBEDDING, dtype="float32")])
 
 
-def model(optimizer=None, batch_norm=False, head="arcface", **settings):
+def model(optimizer=None, batch_norm=False, head="arcface", shares=(), **settings):
     keras.utils.set_random_seed(3)
+    backbone = small_backbone(batch_norm)
+    settings["learning_rate_factors"] = list(zip(backbone.trainable_variables, shares, strict=False))
     layers = {head: losses.get(head, num_identities=IDENTITIES, num_sequences=2, initializer="orthogonal")}
     layers["centre"] = losses.get("angular_centre", head=layers[head], scale=16.0)
-    made = FaceModel(small_backbone(batch_norm), layers, {head: 1.0, "centre": 0.3}, **settings)
+    made = FaceModel(backbone, layers, {head: 1.0, "centre": 0.3}, **settings)
     for layer in layers.values():
         layer.build((None, EMBEDDING))
     made.build((None, SIZE, SIZE, 3))
@@ -236,3 +243,178 @@ def test_target_angles_are_those_of_known_identities():
         if i >= 0
     ]
     np.testing.assert_allclose(angles, expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A teacher of larger photos than the student's, which knows how to export itself."""
+    keras.utils.set_random_seed(9)
+    layers = [keras.layers.Conv2D(3, 3, strides=2, input_shape=(2 * SIZE, 2 * SIZE, 3)), keras.layers.Flatten()]
+    served = ServedModel(keras.Sequential([*layers, keras.layers.BatchNormalization(), keras.layers.Dense(EMBEDDING)]))
+    return served, export_model(served, tmp_path_factory.mktemp("teacher"), 1, {})
+
+
+def taught(teacher, mask=None, weights=None, **settings):
+    """A student of a head, and of each of the losses that take a teacher."""
+    keras.utils.set_random_seed(3)
+    head = losses.get("arcface", num_identities=IDENTITIES, scale=8.0, initializer="orthogonal")
+    layers = {"arcface": head}
+    layers["cosine"] = losses.get("cosine_distillation")
+    layers["logit"] = losses.get("logit_distillation", head=head, scale=8.0)
+    layers["relational"] = losses.get("relational_distillation")
+    weights = weights or {"arcface": 1.0, "cosine": 0.5, "logit": 0.25, "relational": 2.0}
+    made = FaceModel(small_backbone(), layers, weights, teacher=teacher, mask=mask, **settings)
+    for layer in layers.values():
+        layer.build((None, EMBEDDING))
+    made.build((None, SIZE, SIZE, 3))
+    made.compile(optimizer=keras.optimizers.SGD(0.01, 0.9))
+    made.optimizer.build(made.trainable_variables)
+    return made
+
+
+PROTOTYPES = np.random.default_rng(4).normal(size=(IDENTITIES, EMBEDDING)).astype(np.float32)
+
+
+def with_cosines(teacher):
+    """The same teacher with prototypes, as one that is read from a run's folder has them."""
+
+    def seen(images):
+        embeddings = teacher(images).embeddings
+        unit = PROTOTYPES / np.linalg.norm(PROTOTYPES, axis=1, keepdims=True)
+        return TeacherOutput(embeddings, tf.matmul(embeddings, unit.T))
+
+    return seen
+
+
+def test_a_student_learns_from_a_teacher_on_two_replicas_what_it_learns_on_one(one_replica, two_replicas, exported):
+    made = []
+    for strategy in (one_replica, two_replicas):
+        with strategy.scope():
+            teacher = with_cosines(Teacher(exported[1]))
+            made.append(taught(teacher, mask=functools.partial(losses.teacher_mask, top_k=2)))
+    one, two = made
+    seen_by_one, seen_by_two = train(one, one_replica), train(two, two_replicas)
+    for left, right in zip(seen_by_one, seen_by_two, strict=True):
+        for name in left:
+            assert left[name] == pytest.approx(right[name], rel=1e-5), name
+    for left, right in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+    assert 0 < min(seen["teacher_mask"] for seen in seen_by_one) < 1
+
+
+def test_a_teacher_gives_the_losses_the_unit_embeddings_of_the_export_for_photos_of_its_own_size(exported):
+    served, folder = exported
+    made = taught(with_cosines(Teacher(folder)))
+    whole = batch()
+    student = made(whole["images"]).numpy()
+    large = np.repeat(np.repeat(whole["images"].numpy(), 2, axis=1), 2, axis=2)  # what resizing by areas gives
+    teacher = served(large)
+    cosine = np.sum(student / np.linalg.norm(student, axis=1, keepdims=True) * teacher, axis=1)
+    seen = made.train_step(whole)
+    assert float(seen["cosine"]) == pytest.approx(np.mean(1 - cosine), rel=1e-5)
+    expected = sum(w * float(seen[name]) for name, w in made.loss_weights.items())
+    assert float(seen["loss"]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_teacher_is_neither_trained_nor_saved_and_a_restored_student_goes_on_with_it(exported, tmp_path):
+    teacher = Teacher(exported[1])
+    photos = tf.constant(np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)), tf.uint8)
+    before = teacher(photos).embeddings.numpy()
+    made = taught(with_cosines(teacher))
+    made.train_step(batch(seed=0))
+    path = tf.train.Checkpoint(model=made).write(str(tmp_path / "student"))
+    shapes = {tuple(shape) for shape in tf.train.load_checkpoint(path).get_variable_to_shape_map().values()}
+    assert (3, 3, 3, 3) not in shapes  # the teacher's convolution
+    assert len(made.trainable_variables) == 5
+    made.train_step(batch(seed=1))
+    again = taught(with_cosines(Teacher(exported[1])))
+    tf.train.Checkpoint(model=again).read(path).assert_existing_objects_matched()
+    again.train_step(batch(seed=1))
+    for left, right in zip(made.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-7)
+    np.testing.assert_array_equal(teacher(photos).embeddings, before)
+
+
+def test_a_mask_keeps_an_example_from_the_network_and_not_from_the_prototypes():
+    def teacher(images):
+        return TeacherOutput(tf.zeros([tf.shape(images)[0], EMBEDDING]), tf.zeros([tf.shape(images)[0], IDENTITIES]))
+
+    whole = batch(4)
+    settings = {"weights": {"arcface": 1.0, "cosine": 0.0, "logit": 0.0, "relational": 0.0}}
+    plain = taught(teacher, **settings)
+    masked = taught(teacher, mask=lambda cosines, labels: tf.constant([1.0, 0.0, 1.0, 0.5]), **settings)
+    starts = [variable.numpy() for variable in plain.trainable_variables]
+    moves = []
+    for number in range(4):  # the move of each example alone
+        alone = taught(teacher, **settings)
+        alone.train_step({name: value[number : number + 1] for name, value in whole.items()})
+        moves.append([v.numpy() - start for v, start in zip(alone.trainable_variables, starts, strict=True)])
+    plain.train_step(whole)
+    seen = masked.train_step(whole)
+    assert float(seen["teacher_mask"]) == pytest.approx(2.5 / 4)
+    for index, variable in enumerate(masked.trainable_variables):
+        shares = [1, 1, 1, 1] if "prototypes" in variable.name else [1, 0, 1, 0.5]
+        expected = sum(share * move[index] for share, move in zip(shares, moves, strict=True)) / 4
+        np.testing.assert_allclose(variable.numpy() - starts[index], expected, atol=1e-6)
+
+
+def test_a_loss_that_needs_a_teacher_is_refused_without_one():
+    with pytest.raises(ValueError, match=r"teacher for .*cosine"):
+        taught(None)
+
+
+def test_the_weight_of_a_loss_can_be_a_function_of_the_step():
+    weights = {"arcface": 1.0, "cosine": lambda step: 0.5 * tf.cast(step, tf.float32), "logit": 0.0, "relational": 0.0}
+
+    def teacher(images):
+        return TeacherOutput(tf.ones([tf.shape(images)[0], EMBEDDING]), tf.zeros([tf.shape(images)[0], IDENTITIES]))
+
+    made = taught(teacher, weights=weights)
+    for step in range(3):
+        seen = made.train_step(batch(seed=step))
+        assert float(seen["loss"]) == pytest.approx(float(seen["arcface"] + 0.5 * step * seen["cosine"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda: keras.optimizers.SGD(0.01, 0.9), lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1)],
+    ids=["sgd", "adamw"],
+)
+def test_a_variable_with_a_share_of_the_learning_rate_moves_that_share_of_its_way(
+    optimizer, replicas, one_replica, two_replicas
+):
+    strategy = (one_replica, two_replicas)[replicas - 1]
+    with strategy.scope():
+        plain, slowed = model(optimizer()), model(optimizer(), shares=[0.25, 0.0, 1.0])
+    start = [variable.numpy() for variable in plain.trainable_variables]
+    for made in (plain, slowed):
+        train(made, strategy, steps=1)
+    moved = [variable.numpy() - before for variable, before in zip(plain.trainable_variables, start, strict=True)]
+    for variable, before, move, share in zip(
+        slowed.trainable_variables, start, moved, [0.25, 0.0, 1.0, 1.0, 1.0], strict=True
+    ):
+        np.testing.assert_allclose(variable.numpy() - before, share * move, atol=1e-6)
+        assert np.any(move != 0)
+
+
+def test_hardest_triplets_report_how_many_are_active_and_the_distances():
+    keras.utils.set_random_seed(3)
+    layer = losses.get("batch_hard_triplet", margin=0.02)
+    made = FaceModel(small_backbone(), {"triplet": layer}, {"triplet": 1.0})
+    made.build((None, SIZE, SIZE, 3))
+    made.compile(optimizer=keras.optimizers.SGD(0.0))
+    images = batch(8)["images"].numpy()
+    images[1] = images[0]
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, -1])  # the last two have no positive
+    vectors = made(tf.constant(images)).numpy()
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    positive = [apart[i, i ^ 1] for i in range(6)]
+    negative = [min(apart[i, j] for j in range(8) if labels[j] != labels[i]) for i in range(6)]
+    active = np.mean(np.subtract(positive, negative) + 0.02 > 0)
+    assert 0 < active < 1
+    seen = made.train_step({"images": tf.constant(images), "labels": tf.constant(labels, tf.int64)})
+    assert float(seen["active_triplets"]) == pytest.approx(active)
+    assert float(seen["positive_distance"]) == pytest.approx(np.mean(positive), rel=1e-4)
+    assert float(seen["negative_distance"]) == pytest.approx(np.mean(negative), rel=1e-4)

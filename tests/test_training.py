@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from keras_face import config
+from keras_face import config, training
 from keras_face.backend import tf
 from keras_face.data.synthetic import write_ytf_style
 from keras_face.export import load_embedder
@@ -319,3 +320,65 @@ def test_a_list_of_photos_trains_and_a_list_of_pairs_of_frames_validates(uninter
     assert [
         row["protocol"].split()[0] for row in json.loads((tmp_path / "run" / "results.json").read_text())["results"]
     ]
+
+
+def test_sigterm_to_one_of_two_workers_ends_both_at_one_step(tmp_path, repository):
+    sockets = [socket.socket() for _ in range(2)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    cluster = {"worker": [f"localhost:{each.getsockname()[1]}" for each in sockets]}
+    for each in sockets:
+        each.close()
+    long = ["run.strategy=multi_worker", "run.deterministic=False", "training.steps=100000", "synthetic.people=4",
+            "training.ckpt_interval=100000", "model.backbone=sphereface4"]  # fmt: skip
+    workers = []
+    for index in range(2):
+        environment = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
+        with (tmp_path / f"log{index}").open("w") as log:
+            workers.append(
+                subprocess.Popen(
+                    command(tmp_path / f"out{index}", *long),
+                    cwd=repository,
+                    env={**os.environ, **environment},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    try:
+        deadline = time.monotonic() + 250
+        while not list((tmp_path / "out0" / "summaries").glob("*")) or "training sph" not in log_of(tmp_path, 1):
+            assert [worker.poll() for worker in workers] == [None, None], log_of(tmp_path, 0)[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        workers[1].send_signal(signal.SIGTERM)  # not the chief, which saves
+        for index, worker in enumerate(workers):
+            assert worker.wait(timeout=200) == 128 + signal.SIGTERM, log_of(tmp_path, index)[-2000:]
+    finally:
+        for worker in workers:
+            worker.kill()
+    (saved,) = (tmp_path / "out0" / "checkpoints").glob("ckpt-*.index")
+    step = saved.stem.removeprefix("ckpt-")
+    for index in range(2):
+        assert f"terminated at step {step}, saved" in log_of(tmp_path, index)
+
+
+def log_of(folder, index):
+    return (folder / f"log{index}").read_text(errors="replace")
+
+
+@pytest.mark.parametrize("best, kept", [("last", []), ("lfw", [1, 4]), ("ytf", [1, 2, 5]), ("either", [1, 2, 4, 5])])
+def test_a_model_is_kept_where_the_chosen_figure_is_the_best_so_far(best, kept):
+    figures = [(0.6, 0.5), (0.5, 0.7), (0.6, 0.7), (0.8, 0.1), (0.7, 0.75)]
+    saved = []
+    part = SimpleNamespace(
+        config=config.load(None, ["lfw.enable=True", "ytf.enable=True", f"validation.best={best}"]),
+        served=SimpleNamespace(assign=lambda weights: None),
+        model=SimpleNamespace(averaged_weights=list),
+        validation=SimpleNamespace(figures=lambda _: dict(zip(("lfw", "ytf"), figures[step - 1], strict=True))),
+        summaries=None,
+        best=tf.Variable([-1.0, -1.0]),
+        best_kept=SimpleNamespace(save=lambda checkpoint_number: saved.append(checkpoint_number)),
+    )
+    for step in range(1, 6):
+        training._Training._validate(part, step)
+    assert saved == kept

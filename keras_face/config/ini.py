@@ -237,7 +237,20 @@ def _check(config: Config, source: str) -> None:
             f"{source}: [schedule] expected rising lr_steps and as many lr_factors, "
             f"got {schedule.lr_steps} and {schedule.lr_factors}"
         )
-    if config.validation.best != "last" and not getattr(config, config.validation.best).enable:
+    best = config.validation.best
+    sets = {"last": (), "either": ("lfw", "ytf")}.get(best, (best,))
+    if sets and not any(getattr(config, name).enable for name in sets):
         raise ValueError(
-            f"{source}: [validation] best: expected an enabled set, [{config.validation.best}] enable is False"
+            f"{source}: [validation] best: expected an enabled set, [{'] or ['.join(sets)}] enable is False"
+        )
+    model, teacher = config.model, config.teacher
+    if (model.keep_prototypes or model.frozen_stages) and not model.model_path:
+        raise ValueError(f"{source}: [model] model_path: expected one for keep_prototypes or frozen_stages, got none")
+    if model.keep_prototypes and loss.head == "none":
+        raise ValueError(f"{source}: [model] keep_prototypes: expected a head, [loss] head is none")
+    if teacher.mask != "none" and not teacher.model_path:
+        raise ValueError(f"{source}: [teacher] model_path: expected one for the mask {teacher.mask}, got none")
+    if config.latse.weight and config.latse.aim == "identity_mean" and config.run.strategy == "multi_worker":
+        raise ValueError(
+            f"{source}: [latse] aim: expected crop for multi_worker, as a mean image is on one machine's disk"
         )

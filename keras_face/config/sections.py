@@ -131,6 +131,51 @@ class ModelConfig:
         True, "Several replicas: batch statistics of the global batch, as on one device; False: each its own, faster."
     )
     model_path: str = setting("", "Run folder, checkpoint or exported model to start the network's weights from.")
+    keep_prototypes: bool = setting(
+        False, "Start the head from model_path's too: people of the same name keep their prototypes; a run folder."
+    )
+    frozen_stages: int = setting(
+        0,
+        "First stages of model_path's network (or blocks) that stay as they are, the stem with the first.",
+        0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherConfig:
+    """A trained model that has its say."""
+
+    model_path: str = setting(
+        "", "Its run folder or export, for losses with a teacher; mask and logit_distillation need the run folder."
+    )
+    mask: str = setting(
+        "none",
+        "What a photo teaches the network: top_k: nothing, where the teacher finds top_k people nearer than the label; "
+        "soft: as much as its cosine with the label.",
+        choices=("none", "top_k", "soft"),
+    )
+    top_k: int = setting(1, "top_k: how many.", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LatseConfig:
+    """LATSE's decoder: photos are drawn again from their embeddings."""
+
+    weight: float = setting(0.0, "Weight of the reconstruction term; 0: no decoder.", 0)
+    warmup_steps: int = setting(0, "Steps in which that weight rises from 0.", 0)
+    distance: str = setting(
+        "smooth_l1",
+        "How far a drawn photo is: smooth L1 of sigma 3, or (1 - SSIM) / 2 of the whole image.",
+        choices=("smooth_l1", "ssim"),
+    )
+    aim: str = setting(
+        "crop",
+        "What is to be drawn: the augmented crop, or the running mean of the identity's; on disk, identities * height "
+        "* width * 3 bytes, copied at each checkpoint.",
+        choices=("crop", "identity_mean"),
+    )
+    momentum: float = setting(0.9, "identity_mean: how much of the mean stays at each photo.", 0, 0.999)
+    width: float = setting(1.0, "Multiplies the channels of the decoder.", 0.05, 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +201,12 @@ class OptimizerConfig:
     nesterov: bool = setting(False, "Nesterov's form of the momentum.")
     weight_decay: float = setting(
         1e-4, "Decay of kernels, prototypes, gammas and PReLU slopes (not of biases and betas).", 0, 1
+    )
+    stage_decay: float = setting(
+        1.0,
+        "Learning rate of each stage of the network, as a share of that of the stage after it; 1: one for all.",
+        0,
+        1,
     )
     clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0: any.", 0)
     accumulation_steps: int = setting(
@@ -209,8 +260,9 @@ class ValidationConfig:
 
     best: str = setting(
         "last",
-        "Model that is exported and measured: the last, or the best on lfw or ytf while training.",
-        choices=("last", "lfw", "ytf"),
+        "Model that is exported and measured: the last; the best on lfw or on ytf while training; either: the last "
+        "that was the best so far on one of them.",
+        choices=("last", "lfw", "ytf", "either"),
     )
     flip: bool = setting(True, "Embed each photo and its mirror image.")
     baselines: bool = setting(False, "Measure grey pixels and the untrained network beside the trained one.")
@@ -262,6 +314,8 @@ class Config:
     validation: ValidationConfig = ValidationConfig()
     lfw: LfwConfig = LfwConfig()
     ytf: YtfConfig = YtfConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    latse: LatseConfig = LatseConfig()
     losses: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     datasets: Mapping[str, DatasetConfig] = dataclasses.field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from keras_face.backend import keras, tf
 from keras_face.losses.geometry import unit
 from keras_face.losses.prototypes import PrototypeHead, products
 from keras_face.losses.replicas import gather, position
+from keras_face.losses.teacher import TeacherOutput
 
 
 class Distillation(keras.layers.Layer):
@@ -13,6 +14,10 @@ class Distillation(keras.layers.Layer):
 
     def __init__(self, **layer_settings: Any):
         super().__init__(**{"dtype": "float32", **layer_settings})
+
+    def part_of(self, seen: TeacherOutput) -> tf.Tensor:
+        """Returns what this loss takes as `teacher`, of all that the teacher gives."""
+        return seen.embeddings
 
     def aim(self, teacher: tf.Tensor | None, size: int | None = None) -> tf.Tensor:
         """Returns what the teacher gave as a float32 constant, after checking that it is there and has this size."""
@@ -80,6 +85,11 @@ class LogitDistillation(Distillation):
         self.head = head
         self.scale = scale
         self.temperature = temperature
+
+    def part_of(self, seen: TeacherOutput) -> tf.Tensor:
+        if seen.cosines is None:
+            raise ValueError(f"{self.name} needs a teacher with the prototypes of the identities, this one has none")
+        return self.scale * seen.cosines
 
     def build(self, input_shape: Any) -> None:
         if not self.head.built:

@@ -1,6 +1,21 @@
-"""LATSE's teacher: a trained model decides which examples may teach."""
+"""What a teacher gives, and LATSE's use of it: a trained model decides which examples may teach."""
+
+from typing import NamedTuple
 
 from keras_face.backend import tf
+
+
+class TeacherOutput(NamedTuple):
+    """What a teacher makes of a batch; constants to the gradient.
+
+    Attributes:
+        embeddings: float32 [batch, the teacher's embedding_size], unit length.
+        cosines: float32 [batch, identities], without margin, of these with the teacher's prototypes of the student's
+            identities; None if the teacher has none.
+    """
+
+    embeddings: tf.Tensor
+    cosines: tf.Tensor | None
 
 
 def teacher_mask(teacher_cosines: tf.Tensor, labels: tf.Tensor, top_k: int = 1, soft: bool = False) -> tf.Tensor:
