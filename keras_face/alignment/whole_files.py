@@ -32,7 +32,7 @@ def write_whole(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
     """Writes a table, and makes its folder; the name never is a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(".incomplete")

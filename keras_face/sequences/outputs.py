@@ -1,15 +1,14 @@
 """Labelled tracks are written: as records, or as folders of crops in the layout of YouTube Faces."""
 
-import csv
 import itertools
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from keras_face.alignment.templates import Template
+from keras_face.alignment.whole_files import write_csv
 from keras_face.data import records
 from keras_face.sequences.store import StoredTrack, face_set
 
@@ -50,7 +49,7 @@ def write_records(
         total=len(tracks),
         progress=progress,
     )
-    _write_csv(Path(output.path, "tracks.csv"), _rows(tracks, identities, [track.name for track in tracks]))
+    write_csv(Path(output.path, "tracks.csv"), _HEADER, _rows(tracks, identities, [track.name for track in tracks]))
 
 
 def write_folders(
@@ -85,8 +84,8 @@ def write_folders(
         folder.mkdir(parents=True)
         for frame, image in zip(track.frames, track.images(), strict=True):
             (folder / f"{frame:06d}.jpg").write_bytes(image)
-    _write_csv(scratch / "skipped.csv", [("name", "reason"), *skipped])
-    _write_csv(scratch / "tracks.csv", _rows(tracks, identities, names))
+    write_csv(scratch / "skipped.csv", ("name", "reason"), skipped)
+    write_csv(scratch / "tracks.csv", _HEADER, _rows(tracks, identities, names))
     scratch.rename(path)
 
 
@@ -94,14 +93,9 @@ def _rows(
     tracks: Sequence[StoredTrack], identities: Sequence[str], names: Sequence[str]
 ) -> list[tuple[str | int, ...]]:
     """Returns the table of the tracks; `names` are their places in the output."""
-    rows: list[tuple[str | int, ...]] = [_HEADER]
+    rows: list[tuple[str | int, ...]] = []
     for track, name in zip(tracks, names, strict=True):
         person = identities[track.label] if track.label >= 0 else ""
         first, last = int(track.seen[0]), int(track.seen[-1])
         rows.append((name, track.video, track.number, person, track.label, first, last, len(track.frames)))
     return rows
-
-
-def _write_csv(path: str | os.PathLike, rows: Iterable[Sequence[str | int]]) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        csv.writer(file).writerows(rows)
