@@ -7,18 +7,8 @@ Over the file's values it sets `loss.head=none`, `loss.centre_weight=0`, `loss.t
 `data.images_per_identity=4`; flags and --set come after that.
 """
 
-from absl import app, flags
-
-from keras_face import config, progress
+from keras_face import commands, progress
 from keras_face.training import train
-
-CONFIG = flags.DEFINE_string("config", None, "INI file; none: goes on from the built-in quick start of train_centre.")
-SET = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
-FAMILIAR = {
-    name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.")
-    for name, key in config.FAMILIAR_FLAGS.items()
-}
 
 TRIPLET = ("loss.head=none", "loss.centre_weight=0", "loss.triplet_weight=10", "data.images_per_identity=4")
 AFTER_QUICK_START = (
@@ -28,23 +18,17 @@ AFTER_QUICK_START = (
     "training.steps=100",
 )
 
+read_config = commands.training_flags("goes on from the built-in quick start of train_centre.")
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Too many arguments: {argv[1:]}")
+
+def main() -> int:
     progress.show_log()
-    overrides = [*TRIPLET, *(() if CONFIG.value else AFTER_QUICK_START)]
-    overrides += [config.familiar(name, flag.value) for name, flag in FAMILIAR.items() if flag.value is not None]
-    if OUTPUT_DIR.value is not None:
-        overrides.append(f"run.output_dir={OUTPUT_DIR.value}")
-    try:
-        train(config.load(CONFIG.value or config.QUICK_START, [*overrides, *SET.value]))
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        raise SystemExit(f"error: {error}") from error
+    train(read_config(TRIPLET, AFTER_QUICK_START))
+    return 0
 
 
-def run():
-    app.run(main)
+def run() -> None:
+    commands.run(main)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What all commands do alike: where records go, what evaluations share, one line for an error, a summary in the end."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, flags, logging
 
+from keras_face import config
 from keras_face.data import records
 
 
@@ -58,10 +59,38 @@ def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[
     return lambda: {flag.name: flag.value for flag in found}
 
 
+def training_flags(without_config: str) -> Callable[[Sequence[str], Sequence[str]], config.Config]:
+    """Returns a function that gives the configuration of a training, after defining the flags for it.
+
+    It takes overrides that go over the file's values, and further ones that do so without --config; those of the flags
+    come after them, --set last.
+
+    Args:
+        without_config: What is trained without --config, for the help.
+    """
+    path = flags.DEFINE_string("config", None, f"INI file; none: {without_config}")
+    tiny = flags.DEFINE_bool("tiny", False, "Lay the file's section [tiny] over the rest: the same on drawn people.")
+    more = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
+    output_dir = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
+    familiar = {
+        name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.")
+        for name, key in config.FAMILIAR_FLAGS.items()
+    }
+
+    def read(always: Sequence[str], on_quick_start: Sequence[str]) -> config.Config:
+        overrides = [*always, *(() if path.value else on_quick_start)]
+        overrides += [config.familiar(name, flag.value) for name, flag in familiar.items() if flag.value is not None]
+        if output_dir.value is not None:
+            overrides.append(f"run.output_dir={output_dir.value}")
+        return config.load(path.value or config.QUICK_START, [*overrides, *more.value], tiny=tiny.value)
+
+    return read
+
+
 def run(work: Callable[[], object]) -> None:
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
-    A ValueError or an OSError becomes one line on stderr and status 1.
+    A ValueError, OSError, ImportError or FloatingPointError becomes one line on stderr and status 1.
 
     Args:
         work: The command; returns a summary to print, or an exit status.
@@ -74,7 +103,7 @@ def run(work: Callable[[], object]) -> None:
             logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets tells much between the progress bars
         try:
             result = work()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError, FloatingPointError) as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -42,6 +42,27 @@ class NamedPrototypes:
         here = np.flatnonzero(found >= 0)
         return self.values.reshape(len(self.names), -1, self.values.shape[1])[found[here]], here
 
+    def assign_to(self, prototypes: tf.Variable, names: Sequence[str]) -> int:
+        """Gives a head the prototypes of the named identities that are here; the others keep theirs.
+
+        Args:
+            prototypes: float32 [rows, embedding_size], of a head that has as many for each identity as this one had.
+            names: The head's identities, in the order of their labels.
+
+        Returns: How many identities were found.
+        Raises: ValueError as `of`, and for another size, or another number of prototypes for each identity.
+        """
+        kept, here = self.of(names)
+        rows = prototypes.numpy().reshape(len(names), -1, prototypes.shape[1])
+        if kept.shape[1:] != rows.shape[1:]:
+            raise ValueError(
+                f"{self.source}: expected prototypes of {rows.shape[2]} numbers, {rows.shape[1]} for each person, "
+                f"got {kept.shape[2]} and {kept.shape[1]}"
+            )
+        rows[here] = kept
+        prototypes.assign(rows.reshape(prototypes.shape))
+        return len(here)
+
 
 def names_of(datasets: Iterable[DatasetInfo]) -> list[str]:
     """Returns the names of all identities of a mixture of datasets, in the order of their labels."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,22 @@ class Reconstruction(keras.layers.Layer):
         drawn = tf.cast(self.decoder(embeddings, training=False), tf.float32)
         return tf.cast(tf.round(255.0 * tf.clip_by_value(drawn, 0.0, 1.0)), tf.uint8)
 
+    def compared(self, embeddings: tf.Tensor, images: tf.Tensor, aims: tf.Tensor | None = None) -> np.ndarray:
+        """Returns lines of 8 crops, of what should be drawn where that is not the crops, and of what is drawn.
+
+        Args:
+            embeddings: Any floating type, [n, embedding_size].
+            images: uint8 [n, height, width, 3], what they are the embeddings of.
+            aims: uint8 [n, height, width, 3], what is to be drawn; None: the images.
+
+        Returns: uint8 [lines * 8, height, width, 3], black where there is no further crop.
+        """
+        shown = [images, self.draw(embeddings)] if aims is None else [images, aims, self.draw(embeddings)]
+        blank = -len(images) % 8
+        lines = [np.pad(pictures, [[0, blank], [0, 0], [0, 0], [0, 0]]) for pictures in shown]
+        in_turn = np.stack([pictures.reshape(-1, 8, *images.shape[1:]) for pictures in lines], axis=1)
+        return in_turn.reshape(-1, *images.shape[1:])
+
 
 class MeanImages:
     """The running mean image of each identity, in a file of identities * height * width * 3 bytes that is mapped.
@@ -126,6 +142,24 @@ class MeanImages:
                 aims[number] = np.minimum(np.floor(mean + up), 255).astype(np.uint8)
             self.means[label], self.seen[label] = aims[number], True
         return aims
+
+    def with_aims(self, step: int, batch: Mapping[str, Any], strategy: tf.distribute.Strategy) -> dict[str, Any]:
+        """Takes in the batch of a step, and returns it with `aims`, the mean image of each photo's identity.
+
+        Args:
+            step: Number of the step.
+            batch: `images` and `labels`, as `update`, of the strategy's replicas.
+            strategy: Where they lie, and where the aims are to.
+        """
+        images, labels = (
+            [share.numpy() for share in strategy.experimental_local_results(batch[key])] for key in ("images", "labels")
+        )
+        aims = self.update(step, np.concatenate(images), np.concatenate(labels))
+        shares = np.split(aims, np.cumsum([len(share) for share in labels])[:-1])
+        placed = strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(shares[context.replica_id_in_sync_group])
+        )
+        return {**batch, "aims": placed}
 
     def save(self, step: int) -> None:
         """Copies the means as they are now, for a run that will go on from this step."""

@@ -122,10 +122,10 @@ class Summaries:
         with self._writer.as_default(step):
             tf.summary.histogram(name, values)
 
-    def sheet(self, step: int, name: str, images: np.ndarray) -> None:
-        """Writes crops, uint8 [n, height, width, 3], as one picture of up to 8 by 8."""
+    def sheet(self, step: int, name: str, images: np.ndarray, columns: int = 8) -> None:
+        """Writes crops, uint8 [n, height, width, 3], of which 64 at most are shown, as one picture."""
         with self._writer.as_default(step):
-            tf.summary.image(name, contact_sheet(images[:64])[np.newaxis])
+            tf.summary.image(name, contact_sheet(images[:64], columns)[np.newaxis])
 
     def flush(self) -> None:
         self._writer.flush()

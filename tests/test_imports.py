@@ -16,7 +16,7 @@ ALLOWED = {
     "evaluation": set(),
     "masks": {"backend"},
     "data": {"backend", "config", "masks"},
-    "commands": {"backend", "data"},
+    "commands": {"backend", "config", "data"},
     "alignment": {"backend", "data", "masks"},
     "sequences": {"backend", "data", "alignment"},
     "formats": {"backend", "data", "evaluation"},

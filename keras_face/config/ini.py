@@ -15,6 +15,9 @@ QUICK_START = Path(__file__).parent.with_name("quick_start.ini")
 
 # `[loss NAME]` holds the settings of one loss.
 _LOSS = "loss "
+# Overrides that make of a recipe a small one of the same code, on drawn people.
+_TINY = "tiny"
+_DRAWN = ("synthetic", "synthetic_tracks")
 
 # Flags that users of margin-centre-face know, and the keys they stand for (--net_depth 50 is backbone lresnet50e_ir).
 FAMILIAR_FLAGS = {
@@ -38,12 +41,14 @@ FAMILIAR_FLAGS = {
 }
 
 
-def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = ()) -> Config:
+def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *, tiny: bool = False) -> Config:
     """Returns the configuration of a file with overrides on top.
 
     Args:
         path: INI file; None: every key at its default.
         overrides: `section.key=value` each; a later one wins.
+        tiny: Whether the file's section `[tiny]`, lines `section.key = value`, is laid over the rest of it: the same
+            code on a few drawn people.
 
     Raises:
         ValueError: Unknown section or key (with the nearest known one), value of a wrong type or out of its range, or
@@ -53,12 +58,16 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = ()) -
     if path is not None:
         for section, keys in _read(Path(path)).items():
             values[section] = {key: (value, str(path)) for key, value in keys.items()}
-    for override in overrides:
+    of_tiny = values.pop(_TINY, {})
+    if tiny and not of_tiny:
+        raise ValueError(f"{path}: expected a section [{_TINY}], found none")
+    further = [(f"{key}={value}", f"{source}: [{_TINY}]") for key, (value, source) in of_tiny.items()] if tiny else []
+    for override, source in [*further, *((override, "--set") for override in overrides)]:
         match = re.fullmatch(r"([^.=]+)\.([^.=]+)=(.*)", override, re.DOTALL)
         if not match:
-            raise ValueError(f"--set: expected section.key=value, got {override!r}")
+            raise ValueError(f"{source}: expected section.key=value, got {override!r}")
         section, key, value = (part.strip() for part in match.groups())
-        values.setdefault(section, {})[key] = (value, "--set")
+        values.setdefault(section, {})[key] = (value, source)
     sections, losses, datasets = {}, {}, {}
     for section, given in values.items():
         if section in SECTIONS:
@@ -202,8 +211,8 @@ def _format(value: Any) -> str:
 def _check(config: Config, source: str) -> None:
     """Raises ValueError where keys contradict each other."""
     for name in config.data.train:
-        if name != "synthetic" and name not in config.datasets:
-            near = difflib.get_close_matches(name, [*config.datasets, "synthetic"], 1, 0.5)
+        if name not in (*_DRAWN, *config.datasets):
+            near = difflib.get_close_matches(name, [*config.datasets, *_DRAWN], 1, 0.5)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"{source}: [data] train: expected names of dataset sections, there is no [{name}]{hint}")
     for name, dataset in config.datasets.items():

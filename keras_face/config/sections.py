@@ -41,7 +41,11 @@ class RunConfig:
 class DataConfig:
     """What is trained on, and how it is read."""
 
-    train: tuple[str, ...] = setting((), "Training datasets: names of sections, or `synthetic` for drawn people.")
+    train: tuple[str, ...] = setting(
+        (),
+        "Training datasets: names of sections, `synthetic` for drawn people, `synthetic_tracks` for drawn tracks of "
+        "unknown people.",
+    )
     image_size: tuple[int, ...] = setting((112, 112), "Height, width of the network's input in pixels.", 16, 1024)
     balance: bool = setting(False, "Every identity equally often, instead of every photo.")
     images_per_identity: int = setting(
@@ -105,10 +109,12 @@ class DatasetConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticConfig:
-    """Drawn people, where `synthetic` is asked for."""
+    """Drawn people, where `synthetic` is asked for, and drawn tracks, where `synthetic_tracks` is."""
 
     people: int = setting(200, "Drawn people to train on.", 2)
     photos_per_person: int = setting(20, "Drawn photos of each.", 2)
+    tracks: int = setting(200, "Drawn tracks of unknown people, another person in each.", 1)
+    frames_per_track: int = setting(8, "Frames of each.", 1)
     difficulty: float = setting(0.5, "Spread of pose, light and the rest, and likeness of the people.", 0, 1)
     test_difficulty: float = setting(
         0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1

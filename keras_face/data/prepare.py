@@ -8,11 +8,14 @@ from pathlib import Path
 
 from keras_face.config import DatasetConfig, LfwConfig, SyntheticConfig, YtfConfig
 from keras_face.data import folders, synthetic
-from keras_face.data.records import DatasetInfo, open_dataset
+from keras_face.data.records import DatasetInfo, FaceSet, open_dataset, write
+from keras_face.data.synthetic_camera import SIZE
 
 logger = logging.getLogger("keras_face")
 
 SYNTHETIC = "synthetic"
+SYNTHETIC_TRACKS = "synthetic_tracks"
+_FIRST_OF_TRACKS = 1_000_000  # the first drawn person of a track: none of the training's or of the test sets'
 
 
 def training_datasets(
@@ -26,9 +29,9 @@ def training_datasets(
     """Returns the opened datasets and their weights; what does not exist as records yet is written first.
 
     Args:
-        names: Datasets in the order of their identities; `synthetic` is drawn.
+        names: Datasets in the order of their identities; `synthetic` and `synthetic_tracks` are drawn.
         sections: The dataset sections.
-        drawn: How many people to draw, and how.
+        drawn: How many people and tracks to draw, and how.
         seed: Seed of the drawn people.
         output_dir: Folder of the run; records whose section names no folder go to its `records/`.
         images_per_identity: Photos of one person that a batch needs together; records hold at least as many, if the
@@ -55,6 +58,8 @@ def training_datasets(
                     difficulty=drawn.difficulty,
                 )
             section = dataclasses.replace(section, photos=str(photos))
+        if name == SYNTHETIC_TRACKS and not section.records:
+            section = dataclasses.replace(section, records=str(_drawn_tracks(drawn, seed, output_dir)))
         section = dataclasses.replace(section, set_size=max(section.set_size, images_per_identity))
         dataset = _records(name, section, output_dir)
         if images_per_identity > 1 and dataset.num_images == dataset.num_records:
@@ -65,6 +70,31 @@ def training_datasets(
         opened.append(dataset)
         weights.append(section.weight)
     return opened, weights
+
+
+def _drawn_tracks(drawn: SyntheticConfig, seed: int, output_dir: Path) -> Path:
+    """Returns the records of the drawn tracks of unknown people, drawn and written first where they do not exist."""
+    path = output_dir / "records" / SYNTHETIC_TRACKS
+    if path.exists():
+        return path
+    photos = output_dir / "synthetic" / "tracks"
+    if not photos.exists():
+        logger.info("drawing %d tracks into %s", drawn.tracks, photos)
+        synthetic.write_unknown_tracks(
+            photos,
+            num_tracks=drawn.tracks,
+            frames_per_track=drawn.frames_per_track,
+            seed=seed,
+            difficulty=drawn.difficulty,
+            first_person=_FIRST_OF_TRACKS,
+        )
+    tracks = sorted(photos.iterdir())
+    face_sets = (
+        FaceSet([frame.read_bytes() for frame in sorted(track.iterdir())], -1 - number, track.name)
+        for number, track in enumerate(tracks)
+    )
+    write(path, face_sets, identities=(), image_size=(SIZE, SIZE), source=f"folder {photos} of drawn tracks")
+    return path
 
 
 def _records(name: str, section: DatasetConfig, output_dir: Path) -> DatasetInfo:

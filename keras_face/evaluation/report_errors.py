@@ -57,15 +57,21 @@ def decide(measured: Measured) -> Decisions:
     return Decisions(np.full(similarity.size, best), (similarity > best) == pairs.genuine, best, how)
 
 
+def wrong_pairs(measured: Measured, decisions: Decisions, *, genuine: bool) -> np.ndarray:
+    """Returns int [wrong]: the false rejects (`genuine`) or the false accepts, the farthest beyond the threshold first."""
+    wrong = np.flatnonzero(~decisions.right & (measured.pairs.genuine == genuine))
+    excess = np.abs(np.asarray(measured.similarity, np.float64)[wrong] - decisions.thresholds[wrong])
+    return wrong[np.argsort(-excess, kind="stable")]
+
+
 def error_parts(measured: Measured, decisions: Decisions, crops: Crops, num_shown: int) -> list[Html]:
     """Returns the false accepts and the false rejects: how many, and the worst side by side."""
     pairs = measured.pairs
     parts = [heading(3, "Wrong decisions"), paragraph(f"Judged: {decisions.how}.")]
     for polarity, what, people in ((False, "False accepts", "different people"), (True, "False rejects", "one person")):
-        wrong = np.flatnonzero(~decisions.right & (pairs.genuine == polarity))
+        wrong = wrong_pairs(measured, decisions, genuine=polarity)
+        worst = wrong[:num_shown]
         total = np.count_nonzero(pairs.genuine == polarity)
-        excess = np.abs(np.asarray(measured.similarity, np.float64)[wrong] - decisions.thresholds[wrong])
-        worst = wrong[np.argsort(-excess, kind="stable")[:num_shown]]
         shown = f", the worst {worst.size} of them" if worst.size < wrong.size else ""
         parts.append(heading(4, f"{what}: {wrong.size:,} of {total:,} pairs of {people}{shown}"))
         if worst.size:
