@@ -3,9 +3,9 @@
     python benchmarks/systems.py [--effects centre,seqface] [--seeds 0,1,2] [--steps 300] --output_dir DIR
 
 Each effect compares trainings that differ in the idea alone; every one has a network of its own, the quick start's
-small iResNet-18. They are measured on 300 other drawn people, 3,000 genuine and 3,000 impostor pairs of a set of its own
-for each seed. Prints a Markdown table for each effect: mean and lowest to highest over the seeds, and below it how the
-last arm differs from the arms before it, seed by seed. Arms that are there already are not trained again.
+small iResNet-18. They are measured on 300 other drawn people, 3,000 genuine and 3,000 impostor pairs, others for each
+seed. Prints a Markdown table for each effect: mean and lowest to highest over the seeds, and below it how the last arm
+differs from the arms before it, seed by seed. Arms that are there already are not trained again.
 """
 
 import concurrent.futures
@@ -139,17 +139,14 @@ def run(effect: str, seed: int, steps: int, folder: Path) -> None:
 def _train(arm: Arm, output_dir: Path, before: Path, data: Path, seed: int, steps: int) -> None:
     from keras_face import config, training
 
+    overrides = [
+        f"run.output_dir={output_dir}", f"run.seed={seed}", f"training.steps={steps}", "training.validate_interval=0",
+        "training.ckpt_interval=100000", "validation.baselines=False", "lfw.enable=False", "ytf.enable=False",
+        "loss.centre_weight=0",
+    ]  # fmt: skip
     given = {"run": before, "data": data, "gamma": 2 * 199 / steps}  # A-Softmax is annealed over half of the steps
-    training.train(
-        config.load(
-            config.QUICK_START,
-            [
-                f"run.output_dir={output_dir}", f"run.seed={seed}", f"training.steps={steps}", "lfw.enable=False",
-                "ytf.enable=False", "validation.baselines=False", "training.validate_interval=0",
-                "loss.centre_weight=0", "training.ckpt_interval=100000", *(override.format(**given) for override in arm.overrides),
-            ],
-        )
-    )  # fmt: skip
+    overrides += [override.format(**given) for override in arm.overrides]
+    training.train(config.load(config.QUICK_START, overrides))
 
 
 def _write_data(effect: str, folder: Path, seed: int) -> None:
