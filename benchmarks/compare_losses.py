@@ -3,8 +3,9 @@
     python benchmarks/compare_losses.py [--sets synthetic,lfw] [--seeds 0,1,2] [--steps 400] --output_dir DIR
 
 The drawn people are the quick start's, tested on its harder set (`synthetic.test_difficulty` 0.8); LFW is the recipe
-lfw_view1.ini, shortened, with photos of 40x40. Everything but the loss is the same. Prints a Markdown table: mean and lowest to highest over
-the seeds. Runs that are there already are not run again. One core for each of `--parallel` runs at a time.
+lfw_view1.ini, shortened, with photos of 40x40. Everything but the loss is the same. Prints a Markdown table: mean and
+lowest to highest over the seeds. Runs that are there already are not run again. One core for each of `--parallel` runs
+at a time.
 """
 
 import json
