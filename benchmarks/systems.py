@@ -208,18 +208,19 @@ def _figures(names: tuple[str, ...], output_dir: Path, data: Path) -> dict[str, 
         PLAIN[0]: plain.accuracy.mean,
         PLAIN[1]: next(point.tar for point in plain.tar_at_far if point.far == 0.01),
     }
-    if OWN[0] in names and (output_dir / "synthetic" / "train").exists():
+    if OWN[2] in names:
+        people = np.unique([key.split("/")[0] for key in keys], return_inverse=True)[1]
+        found[OWN[2]] = angular_fisher_score(test, people)
+    files = sorted((output_dir / "synthetic" / "train").glob("*/*.jpg"))
+    if OWN[0] in names and files:  # triplets have no prototypes
         known = read_prototypes(output_dir)
         prototypes = known.values / np.linalg.norm(known.values, axis=1, keepdims=True)
-        files = sorted((output_dir / "synthetic" / "train").glob("*/*.jpg"))
         labels = np.array([known.names.index(file.parent.name) for file in files])
         trained = embed_photos(embedder, files, flip=False)
         cosine = np.clip(np.einsum("nd,nd->n", trained, prototypes[labels]), -1, 1)
-        people = np.unique([key.split("/")[0] for key in keys], return_inverse=True)[1]
         found |= {
             OWN[0]: float(np.degrees(np.arccos(cosine)).mean()),
             OWN[1]: angular_fisher_score(trained, labels),
-            OWN[2]: angular_fisher_score(test, people),
         }
     if MASKED[0] in names:
         twins = embed_photos(embedder, [data / "masked" / key for key in keys])
