@@ -60,7 +60,8 @@ class Effect:
 
 
 IDENTITIES = (
-    "data.train=synthetic", "synthetic.people=100", "loss.head=norm_softmax", "loss.margin=-1", "loss.scale=16",
+    "data.train=synthetic", "synthetic.photos_per_person=10", "loss.head=norm_softmax", "loss.margin=-1",
+    "loss.scale=16", "model.embedding_size=64",  # more people than dimensions, or all unknown people fit off the head
 )  # fmt: skip
 SECOND = (*IDENTITIES, "model.model_path={run}", "model.keep_prototypes=True", "schedule.learning_rate=0.03")
 TRACKS = (*SECOND, "data.train=synthetic, synthetic_tracks", "synthetic.tracks=400", "synthetic.frames_per_track=5")

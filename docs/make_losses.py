@@ -41,7 +41,7 @@ In the formulas: t the angle and c the cosine between an embedding x and its own
 others, s the scale, m the margin; d a distance between embeddings, a, p and n anchor, positive and negative; [x]+ is
 max(0, x). Angles are in radians. Heads also take `num_identities`, `num_sequences` (labels < 0: a uniform target, or as
 the docstring says), `initializer` and `ignored_label`; margin softmax heads take `scaling`, `focal_gamma` and
-`sub_centres`; margins of more than one gradient take `gradient` (`exact` or `detached`).
+`sub_centres`; margins of more than one gradient take `gradient` (`exact` or `detached`; `a_softmax` `caffe` too).
 
 ![Target functions](losses.png)
 

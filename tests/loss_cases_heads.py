@@ -305,6 +305,34 @@ CASES = {
         weights=with_state(2000),
         state_oracle=count,
     ),
+    "a_softmax, caffe": Case(
+        lambda: losses.get("a_softmax", **HEAD, gradient="caffe"),
+        margin_softmax(mixed(psi(4), LAMBDA_8), 1.0, scale_of=length),
+        weights=with_state(7),
+        state_oracle=count,
+        differentiable=False,
+    ),
+    "a_softmax, caffe of 3, annealed": Case(
+        lambda: losses.get("a_softmax", **HEAD, multiplier=3.0, gradient="caffe"),
+        margin_softmax(mixed(psi(3), 5.0), 1.0, scale_of=length),
+        weights=with_state(2000),
+        state_oracle=count,
+        differentiable=False,
+    ),
+    "a_softmax, caffe of 2, margin alone": Case(
+        lambda: losses.get("a_softmax", **HEAD, multiplier=2.0, gradient="caffe", lambda_base=0.0, lambda_min=0.0),
+        margin_softmax(psi(2), 1.0, scale_of=length),
+        weights=with_state(0),
+        state_oracle=count,
+        differentiable=False,
+    ),
+    "a_softmax, caffe of 1": Case(
+        # Without a margin the layer's backward pass is the true one.
+        lambda: losses.get("a_softmax", **HEAD, multiplier=1.0, gradient="caffe"),
+        margin_softmax(lambda value: value, 1.0, scale_of=length),
+        weights=with_state(0),
+        state_oracle=count,
+    ),
     "l_softmax": Case(
         lambda: losses.get("l_softmax", **HEAD, multiplier=2.0, lambda_base=0.0, lambda_min=0.0),
         margin_softmax(psi(2), 1.0, scale_of=both_lengths),

@@ -148,18 +148,34 @@ def logit_distillation(embeddings, labels, weights, held):
     return np.array(result)
 
 
-def relational_distillation(placed):
+def relational_distillation(placed, distance_weight=1.0, angle_weight=0.0):
     def relative_distances(vectors):
         vectors = [placed(vector) for vector in vectors]
         distances = np.array([[np.sqrt(np.sum((one - other) ** 2)) for other in vectors] for one in vectors])
         return distances / np.mean([distances[i, j] for i, j in np.ndindex(distances.shape) if i != j])
 
+    def angle_cosines(vectors):
+        vectors, cosines = [placed(vector) for vector in vectors], {}
+        for i, vertex in enumerate(vectors):
+            directions = {j: unit(other - vertex) for j, other in enumerate(vectors) if j != i}
+            for j, one in directions.items():
+                cosines |= {(i, j, k): np.sum(one * other) for k, other in directions.items() if k != j}
+        return cosines
+
+    def huber(apart):
+        return apart**2 / 2 if abs(apart) <= 1 else abs(apart) - 0.5
+
     def oracle(embeddings, labels, weights, held):
-        student, teacher = relative_distances(embeddings), relative_distances(teacher_of(held[0]))
-        result = np.zeros(len(embeddings))
-        for i, j in np.ndindex(student.shape):
-            apart = abs(student[i, j] - teacher[i, j])
-            result[i] += (apart**2 / 2 if apart <= 1 else apart - 0.5) / (len(embeddings) - 1)
+        result, others = np.zeros(len(embeddings)), len(embeddings) - 1
+        if distance_weight:
+            student, teacher = relative_distances(embeddings), relative_distances(teacher_of(held[0]))
+            for i, j in np.ndindex(student.shape):
+                result[i] += distance_weight * huber(student[i, j] - teacher[i, j]) / others
+        if angle_weight:
+            student, teacher = angle_cosines(embeddings), angle_cosines(teacher_of(held[0]))
+            for triple, cosine_of_student in student.items():
+                share = huber(cosine_of_student - teacher[triple]) / (others * (others - 1))
+                result[triple[0]] += angle_weight * share
         return result
 
     return oracle
@@ -204,6 +220,19 @@ CASES = {
     "relational_distillation of any lengths": Case(
         lambda: losses.get("relational_distillation", normalise=False),
         relational_distillation(as_it_is),
+        label_range=None,
+        huge=1e15,
+        call=call_with_teacher(SIZE - 1),
+    ),
+    "relational_distillation with angles": Case(
+        lambda: losses.get("relational_distillation", distance_weight=0.5, angle_weight=3.0),
+        relational_distillation(unit, 0.5, 3.0),
+        label_range=None,
+        call=call_with_teacher(SIZE - 1),
+    ),
+    "relational_distillation, angles of any lengths": Case(
+        lambda: losses.get("relational_distillation", normalise=False, distance_weight=0.0, angle_weight=1.0),
+        relational_distillation(as_it_is, 0.0, 1.0),
         label_range=None,
         huge=1e15,
         call=call_with_teacher(SIZE - 1),

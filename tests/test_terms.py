@@ -221,9 +221,53 @@ def test_relational_distillation_of_three_points_on_a_line():
     np.testing.assert_allclose(loss, np.array(expected) / 2, rtol=1e-5)
 
 
+def test_relational_distillation_of_the_angles_of_a_triangle():
+    layer = losses.get("relational_distillation", normalise=False, distance_weight=0.0, angle_weight=2.0)
+    student = [[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]]
+    teacher = [[0.0, 0.0, 7.0], [1.0, 0.0, 7.0], [0.5, np.sqrt(0.75), 7.0]]
+    loss, gradient = loss_and_gradient(layer, student, [0, 1, 2], teacher=tf.constant(teacher))
+    # Angles of 90, 45 and 45 degrees against three of 60; each pair of others counts twice, of two.
+    halves = np.array([0.0, np.sqrt(0.5), np.sqrt(0.5)]) - 0.5
+    np.testing.assert_allclose(loss, 2.0 * halves**2 / 2, rtol=1e-5)
+    # Whatever turns or moves or resizes the student leaves its angles, so the gradient does none of that.
+    np.testing.assert_allclose(np.sum(gradient, axis=0), 0.0, atol=1e-7)
+    np.testing.assert_allclose(np.sum(gradient * student), 0.0, atol=1e-6)
+    turned = np.array(student) @ [[0.0, 1.0], [-1.0, 0.0]]
+    np.testing.assert_allclose(np.sum(gradient * turned), 0.0, atol=1e-6)
+    assert gradient[0] @ [1.0, 1.0] > 0.01  # downhill, the right angle moves away from the others
+
+
+def test_angles_with_a_point_on_the_vertex_count_as_right_ones_and_pull_nothing():
+    layer = losses.get("relational_distillation", normalise=False, distance_weight=0.0, angle_weight=1.0)
+    student = [[1.0, 2.0], [1.0, 2.0], [4.0, 2.0]]
+    teacher = [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]
+    loss, gradient = loss_and_gradient(layer, student, [0, 1, 2], teacher=tf.constant(teacher))
+    # Cosines 0, 0 and 1 against 1, -1 and 1.
+    np.testing.assert_allclose(loss, [0.5, 0.5, 0.0], atol=1e-6)
+    np.testing.assert_allclose(gradient, np.zeros((3, 2)), atol=1e-6)
+
+
+def test_nothing_that_angles_are_made_of_has_the_size_of_all_triples():
+    layer, batch = losses.get("relational_distillation", angle_weight=2.0), 64
+
+    @tf.function
+    def step(embeddings, teacher):
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            loss = layer(embeddings, tf.zeros([batch], tf.int32), teacher=teacher)
+        return tape.gradient(loss, embeddings)
+
+    graph = step.get_concrete_function(tf.TensorSpec([batch, 16]), tf.TensorSpec([batch, 24])).graph
+    definition = graph.as_graph_def(add_shapes=True)
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    shapes = [tf.TensorShape(shape) for node in nodes for shape in node.attr["_output_shapes"].list.shape]
+    # The loops over the vertices hold eight at a time, and keep a few numbers of each turn.
+    assert max(shape.num_elements() for shape in shapes if shape.is_fully_defined()) == 8 * batch * batch
+
+
 def test_relational_distillation_of_one_example_or_equal_ones_is_zero():
-    layer = losses.get("relational_distillation")
-    for embeddings in ([[1.0, 2.0]], [[1.0, 2.0]] * 3):
+    layer = losses.get("relational_distillation", angle_weight=2.0)
+    for embeddings in ([[1.0, 2.0]], [[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0]] * 3):
         loss, gradient = loss_and_gradient(layer, embeddings, [0] * len(embeddings), teacher=tf.constant(embeddings))
         np.testing.assert_array_equal(loss, 0.0)
         np.testing.assert_array_equal(gradient, 0.0)
@@ -257,6 +301,9 @@ def test_distillation_asks_for_a_fitting_teacher(name):
         ("sequence_agents", {"num_identities": 2, "dropout_ratio": 1.1}, "dropout_ratio must be in"),
         ("sequence_agents", {"num_identities": 2, "agent_rate": -0.1}, "agent_rate must be in"),
         ("sequence_agents", {"num_identities": 2, "scale": 0.0}, "scale must be a length above 0"),
+        ("relational_distillation", {"distance_weight": -1.0}, "distance_weight must be at least 0 and finite, got -1"),
+        ("relational_distillation", {"angle_weight": np.nan}, "angle_weight must be at least 0 and finite, got nan"),
+        ("relational_distillation", {"distance_weight": 0.0}, "distance_weight or angle_weight must be above 0"),
         ("logit_distillation", {"head": None, "scale": 0.0}, "scale must be above 0"),
         ("logit_distillation", {"head": None, "temperature": 0.0}, "temperature must be above 0"),
     ],

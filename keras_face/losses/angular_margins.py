@@ -51,21 +51,50 @@ class MultipliedMargin(Margin):
 
     Args:
         multiplier: Of the angle, m; without unit, >= 1, need not be whole. A-Softmax, L-Softmax: 4; SphereFace-R: 1.7.
-        gradient: "exact" or "detached", see `Margin`.
+        gradient: "exact" or "detached", see `Margin`; or, in an `AnnealedSoftmax` with scaling "norm" only, "caffe",
+            the backward pass of SphereFace's own layer, which has multipliers 1, 2, 3 and 4.
 
     Returns: float32 [batch]; strictly increasing in the cosine.
     Raises: ValueError if a setting is out of range.
     Reference: Liu et al. 2017, SphereFace, https://arxiv.org/abs/1704.08063, equation 7
     """
 
+    gradients = ("exact", "detached", "caffe")
+
     def __init__(self, multiplier: float = 4.0, gradient: str = "exact"):
         super().__init__(gradient)
         if not multiplier >= 1:
             raise ValueError(f"multiplier must be at least 1, got {multiplier}")
+        if gradient == "caffe" and multiplier not in (1, 2, 3, 4):
+            raise ValueError(f'multiplier must be 1, 2, 3 or 4 with gradient "caffe", got {multiplier}')
         self.multiplier = multiplier
 
     def target(self, cosine: tf.Tensor) -> tf.Tensor:
         return monotone_cosine(cosine, self.multiplier, 0.0)
+
+    def tangent(self, cosine: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns slope and intercept, both [batch], of the tangent at each cosine; of multipliers 1, 2, 3 and 4 only.
+
+        For a whole multiplier m psi is (-1)^k T_m(cosine) - 2k, T_m being Chebyshev's polynomial, so nothing is divided
+        by a sine. Both are continuous where one piece meets the next.
+
+        Args:
+            cosine: float [batch]; rounding may take it beyond [-1, 1].
+        """
+        multiplier = int(self.multiplier)
+        piece = tf.zeros_like(cosine)
+        for k in range(1, multiplier):
+            piece += tf.cast(cosine < math.cos(k * math.pi / multiplier), cosine.dtype)
+        sign = 1.0 - 2.0 * tf.math.floormod(piece, 2.0)
+        square = tf.square(cosine)
+        # T_m' and T_m - cosine T_m'.
+        slope, intercept = {
+            1: lambda: (tf.ones_like(cosine), tf.zeros_like(cosine)),
+            2: lambda: (4.0 * cosine, -2.0 * square - 1.0),
+            3: lambda: (12.0 * square - 3.0, -8.0 * cosine * square),
+            4: lambda: (16.0 * cosine * (2.0 * square - 1.0), 8.0 * square * (1.0 - 3.0 * square) + 1.0),
+        }[multiplier]()
+        return sign * slope, sign * intercept - 2.0 * piece
 
     def get_config(self) -> dict[str, Any]:
         return {"multiplier": self.multiplier} | super().get_config()

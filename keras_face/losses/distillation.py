@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_face.backend import keras, tf
+from keras_face.losses.angles_between import angle_losses, huber
 from keras_face.losses.geometry import unit
 from keras_face.losses.prototypes import PrototypeHead, products
 from keras_face.losses.replicas import gather, position
@@ -125,17 +126,24 @@ class LogitDistillation(Distillation):
 
 @keras.utils.register_keras_serializable(package="keras_face")
 class RelationalDistillation(Distillation):
-    """Brings the distances between the student's embeddings to those between the teacher's, whatever their sizes.
+    """Brings distances and angles between the student's embeddings to those between the teacher's, of any sizes.
 
-    loss_i = mean over j != i of h(||s_i - s_j|| / mean distance of the s, ||t_i - t_j|| / mean distance of the t), with
-    s the student's and t the teacher's embeddings of the global batch, the mean distances over its pairs i != j,
-    differentiated too, and Huber's h(a, b) = (a - b)^2 / 2 where |a - b| <= 1 and |a - b| - 1/2 beyond. The mean over
-    the batch is the paper's sum over all pairs, divided by their number. The angle-wise term, which compares all
-    triples, is left out.
+    loss_i = distance_weight * D_i + angle_weight * A_i, with s the student's and t the teacher's embeddings of the
+    global batch, and Huber's h(a, b) = (a - b)^2 / 2 where |a - b| <= 1 and |a - b| - 1/2 beyond:
+        D_i = mean over j != i of h(||s_i - s_j|| / mean distance of the s, ||t_i - t_j|| / mean distance of the t),
+            the mean distances over the pairs i != j of the batch, differentiated too;
+        A_i = mean over j, k, all three different, of h(cosine of the angle at s_i to s_j and s_k, the same of the t).
+    The means over the batch are the paper's sums over all pairs and triples, divided by their number; the authors' code
+    divides by batch^2 and batch^3, which count those with two equal members too.
+
+    The angles are those of batch^3 triples, but are made and dropped for a few i at a time, see `angle_losses`.
 
     Args:
         normalise: Uses unit embeddings of both, as faces are compared. The paper's students are not normalised; there
             the squared distance of embeddings longer than about 1e19 overflows.
+        distance_weight: Of D, >= 0. The authors' scripts for embeddings: 1; beside a classifier others take 25
+            (RepDistiller), as the paper is said to.
+        angle_weight: Of A, >= 0; 0 leaves the angles out. Likewise 2, and 50. Not both weights may be 0.
 
     Call arguments:
         embeddings: Any floating type, [batch, size].
@@ -143,13 +151,23 @@ class RelationalDistillation(Distillation):
         teacher: Any floating type, [batch, any size], the teacher's embeddings; no gradient goes there.
 
     Returns: float32 [batch], one loss per example, >= 0; 0 for the only example of a batch.
-    Raises: ValueError if the teacher is missing.
-    Reference: Park et al. 2019, Relational Knowledge Distillation, https://arxiv.org/abs/1904.05068, section 3.2.1
+    Raises: ValueError if a weight is out of range or the teacher is missing.
+    Reference: Park et al. 2019, Relational Knowledge Distillation, https://arxiv.org/abs/1904.05068, equations 4 to 9;
+        https://github.com/lenscloth/RKD, metric/loss.py and examples
     """
 
-    def __init__(self, normalise: bool = True, **layer_settings: Any):
+    def __init__(
+        self, normalise: bool = True, distance_weight: float = 1.0, angle_weight: float = 0.0, **layer_settings: Any
+    ):
         super().__init__(**layer_settings)
+        for name, weight in (("distance_weight", distance_weight), ("angle_weight", angle_weight)):
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"{name} must be at least 0 and finite, got {weight}")
+        if not distance_weight and not angle_weight:
+            raise ValueError(f"distance_weight or angle_weight must be above 0, got {distance_weight}, {angle_weight}")
         self.normalise = normalise
+        self.distance_weight = distance_weight
+        self.angle_weight = angle_weight
 
     def call(
         self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False, teacher: tf.Tensor | None = None
@@ -158,17 +176,30 @@ class RelationalDistillation(Distillation):
         if self.normalise:
             student, aim = unit(student), unit(aim)
         sizes = [student.shape[1], aim.shape[1]]
-        gathered = gather(tf.concat([student, aim], axis=1))
-        of_student, of_teacher = (_relative_distances(vectors) for vectors in tf.split(gathered, sizes, axis=1))
-        apart = tf.abs(of_student - of_teacher)
-        huber = tf.where(apart <= 1.0, tf.square(apart) / 2.0, apart - 0.5)
-        others = tf.maximum(tf.shape(gathered)[0] - 1, 1)
+        students, teachers = tf.split(gather(tf.concat([student, aim], axis=1)), sizes, axis=1)
         size = tf.shape(student)[0]
         own = position(size) + tf.range(size)
-        return tf.gather(tf.reduce_sum(huber, axis=1), own) / tf.cast(others, tf.float32)
+        parts = []
+        if self.distance_weight:
+            parts.append(self.distance_weight * tf.gather(_distance_losses(students, teachers), own))
+        if self.angle_weight:
+            parts.append(self.angle_weight * angle_losses(students, teachers, own))
+        return tf.add_n(parts)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"normalise": self.normalise}
+        settings = {
+            "normalise": self.normalise,
+            "distance_weight": self.distance_weight,
+            "angle_weight": self.angle_weight,
+        }
+        return super().get_config() | settings
+
+
+def _distance_losses(student: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+    """Returns D of `RelationalDistillation`, float32 [batch], of the global batch."""
+    difference = _relative_distances(student) - _relative_distances(teacher)
+    others = tf.maximum(tf.shape(student)[0] - 1, 1)
+    return tf.reduce_sum(huber(difference), axis=1) / tf.cast(others, tf.float32)
 
 
 def _relative_distances(vectors: tf.Tensor) -> tf.Tensor:

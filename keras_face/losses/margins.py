@@ -8,7 +8,6 @@ import numpy as np
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import sine
 
-_GRADIENTS = ("exact", "detached")
 _BEYOND_PI = ("cosine", "reflect", "none")
 
 
@@ -37,6 +36,9 @@ class Margin:
         gradient: "exact" is the derivative of the formula, as in the papers. "detached" keeps the margined value but
             takes the derivative of the plain cosine, 1; InsightFace's arcface_torch trains with it.
 
+    Attributes:
+        gradients: What `gradient` may be.
+
     Call arguments:
         cosine: Any floating type, [batch]; rounding may take it beyond [-1, 1].
 
@@ -45,9 +47,11 @@ class Margin:
     Reference: for "detached", Liu et al. 2022, SphereFace Revived, https://arxiv.org/abs/2109.05565
     """
 
+    gradients: tuple[str, ...] = ("exact", "detached")
+
     def __init__(self, gradient: str = "exact"):
-        if gradient not in _GRADIENTS:
-            raise ValueError(f"gradient must be one of {_GRADIENTS}, got {gradient!r}")
+        if gradient not in self.gradients:
+            raise ValueError(f"gradient must be one of {self.gradients}, got {gradient!r}")
         self.gradient = gradient
 
     def target(self, cosine: tf.Tensor) -> tf.Tensor:

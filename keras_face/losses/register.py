@@ -89,7 +89,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
     "a_softmax": Entry(
         AnnealedSoftmax,
         "|x| (lambda c + psi(t)) / (1 + lambda)",
-        "SphereFace as published",
+        "SphereFace as published; gradient caffe: with its own backward pass",
         MultipliedMargin,
     ),
     "l_softmax": Entry(
@@ -191,7 +191,9 @@ TEACHERS: dict[str, Entry] = {
         LogitDistillation, "T^2 KL(teacher / T, student / T)", "the same, if the teacher's prototypes are at hand"
     ),
     "relational_distillation": Entry(
-        RelationalDistillation, "Huber of relative distances", "the same, teacher of another embedding size"
+        RelationalDistillation,
+        "Huber of relative distances, and of cosines of angles",
+        "the same, teacher of another embedding size",
     ),
 }
 BETWEEN_EXAMPLES: dict[str, Entry] = {

@@ -191,10 +191,15 @@ class MarginSoftmax(CosineSoftmax):
         initializer: See `PrototypeHead`.
         ignored_label: See `PrototypeHead`.
 
+    Attributes:
+        gradients: What the gradient of its margin may be.
+
     Call arguments, returns, raises: see `PrototypeHead`.
     Reference: Deng et al. 2019, ArcFace, https://arxiv.org/abs/1801.07698, equation 4; Deng et al. 2020, Sub-center
         ArcFace, ECCV, equation 2; Lin et al. 2017, Focal loss, https://arxiv.org/abs/1708.02002, equation 4
     """
+
+    gradients: tuple[str, ...] = ("exact", "detached")
 
     def __init__(
         self,
@@ -210,6 +215,10 @@ class MarginSoftmax(CosineSoftmax):
         **layer_settings: Any,
     ):
         super().__init__(num_identities, scale, num_sequences, initializer, ignored_label, **layer_settings)
+        if margin.gradient not in self.gradients:
+            raise ValueError(
+                f"gradient must be one of {self.gradients} in {type(self).__name__}, got {margin.gradient!r}"
+            )
         if scaling not in _SCALINGS:
             raise ValueError(f"scaling must be one of {_SCALINGS}, got {scaling!r}")
         if focal_gamma and not focal_gamma >= 1:
@@ -259,10 +268,13 @@ class MarginSoftmax(CosineSoftmax):
         return rows * self.sub_centres + nearest
 
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
-        loss = super().losses_of(compared, training)
+        return self.focused(super().losses_of(compared, training), compared.own)
+
+    def focused(self, loss: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        """Returns the losses, float32 [batch], those of known examples weighed by what they lack in probability."""
         if self.focal_gamma:
             missing = tf.nn.relu(-tf.math.expm1(-loss))  # 1 - own probability; rounding may make a loss negative
-            loss *= tf.where(compared.own.known, tf.pow(missing, self.focal_gamma), 1.0)
+            loss *= tf.where(own.known, tf.pow(missing, self.focal_gamma), 1.0)
         return loss
 
     def target(self, compared: Compared, training: bool) -> tf.Tensor:
