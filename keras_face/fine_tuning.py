@@ -1,8 +1,17 @@
-"""Fine-tuning: stages of a network that stay as they are, and learning rates that fall from the head down."""
+"""Fine-tuning: what is taken over from a trained model, stages that stay as they are, slower learning rates."""
 
+import logging
 import re
+from collections.abc import Sequence
 
 from keras_face.backend import keras, tf
+from keras_face.config import ModelConfig
+from keras_face.export import load_weights
+from keras_face.identities import read_prototypes
+from keras_face.losses.prototypes import PrototypeHead
+from keras_face.model import FaceModel
+
+logger = logging.getLogger("keras_face")
 
 _STAGE = re.compile(r"(?:stage|block|bottleneck)(\d+)_")
 
@@ -69,3 +78,33 @@ def learning_rate_factors(backbone: keras.Model, stage_decay: float) -> list[tup
         for variable in layer.trainable_variables
         if stage < top
     ]
+
+
+def start_from(config: ModelConfig, model: FaceModel, names: Sequence[str]) -> None:
+    """Gives a model the weights of a trained one, and where asked for the prototypes of the people of both.
+
+    Args:
+        config: The section [model], with a `model_path`.
+        model: Takes them.
+        names: Its identities, in the order of their labels.
+
+    Raises: ValueError as `load_weights`, `read_prototypes` and `NamedPrototypes.assign_to`.
+    """
+    read = load_weights(model.backbone, config.model_path)
+    if model.average is not None:
+        model.average.restart()
+    logger.info("starting from the weights of %s", read)
+    if config.frozen_stages:
+        frozen = sum(not layer.trainable for layer in model.backbone.layers)
+        logger.info("%d layers, the first %d stages, stay as they are", frozen, config.frozen_stages)
+    if config.keep_prototypes:
+        known = read_prototypes(config.model_path)
+        head = next(layer for layer in model.loss_layers.values() if isinstance(layer, PrototypeHead))
+        kept = known.assign_to(head.prototypes, names)
+        logger.info(
+            "kept the prototypes of %d people of %s; %d are new, %d are left out",
+            kept,
+            known.source,
+            len(names) - kept,
+            len(known.names) - kept,
+        )

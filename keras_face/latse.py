@@ -84,21 +84,21 @@ class Reconstruction(keras.layers.Layer):
         drawn = tf.cast(self.decoder(embeddings, training=False), tf.float32)
         return tf.cast(tf.round(255.0 * tf.clip_by_value(drawn, 0.0, 1.0)), tf.uint8)
 
-    def compared(self, embeddings: tf.Tensor, images: tf.Tensor, aims: tf.Tensor | None = None) -> np.ndarray:
+    def compared(self, embed: Callable[[tf.Tensor], tf.Tensor], batch: Mapping[str, tf.Tensor]) -> np.ndarray:
         """Returns lines of 8 crops, of what should be drawn where that is not the crops, and of what is drawn.
 
         Args:
-            embeddings: Any floating type, [n, embedding_size].
-            images: uint8 [n, height, width, 3], what they are the embeddings of.
-            aims: uint8 [n, height, width, 3], what is to be drawn; None: the images.
+            embed: From `images` to their embeddings, [n, embedding_size].
+            batch: `images` uint8 [n, height, width, 3], of which 16 are taken, and `aims` likewise where there are any.
 
-        Returns: uint8 [lines * 8, height, width, 3], black where there is no further crop.
+        Returns: uint8 [lines * 8, height, width, 3], black where the batch has no further crop.
         """
-        shown = [images, self.draw(embeddings)] if aims is None else [images, aims, self.draw(embeddings)]
-        blank = -len(images) % 8
-        lines = [np.pad(pictures, [[0, blank], [0, 0], [0, 0], [0, 0]]) for pictures in shown]
-        in_turn = np.stack([pictures.reshape(-1, 8, *images.shape[1:]) for pictures in lines], axis=1)
-        return in_turn.reshape(-1, *images.shape[1:])
+        shown = {key: batch[key][:16].numpy() for key in ("images", "aims") if key in batch}
+        shown["drawn"] = self.draw(embed(shown["images"])).numpy()
+        blank = -len(shown["drawn"]) % 8
+        lines = [np.pad(images, [[0, blank], [0, 0], [0, 0], [0, 0]]) for images in shown.values()]
+        lines = [images.reshape(-1, 8, *images.shape[1:]) for images in lines]
+        return np.stack(lines, axis=1).reshape(-1, *shown["drawn"].shape[1:])
 
 
 class MeanImages:

@@ -7,22 +7,20 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_face import building, identities, optimizers
+from keras_face import building, fine_tuning, identities, optimizers
 from keras_face import config as configuration
 from keras_face.backend import keras, tf
-from keras_face.config import Config, ModelConfig
+from keras_face.batches import Batches
+from keras_face.config import Config
 from keras_face.data import prepare
-from keras_face.data.augment import Augmentation
-from keras_face.data.streams import Mixture, mix, mixing_table, train_stream, unreadable
-from keras_face.export import Embedder, ServedModel, export_model, load_embedder, load_weights
+from keras_face.data.streams import Mixture, mix, mixing_table
+from keras_face.export import Embedder, ServedModel, export_model, load_embedder
 from keras_face.latse import MeanImages
-from keras_face.losses.prototypes import PrototypeHead
 from keras_face.losses.triplet import HardestTriplet
 from keras_face.measurement import GreyPixels
 from keras_face.progress import CollapseAlarm, ConsoleLine, Summaries, log_to
@@ -34,6 +32,7 @@ logger = logging.getLogger("keras_face")
 TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell would report it
 _STOP = "stop"
 _FIGURES = ("lfw", "ytf")  # by which the best model is chosen
+_ERRORS_SHOWN = 8  # false accepts, and false rejects, of a set
 
 
 def train(config: Config) -> dict[str, Any]:
@@ -93,8 +92,8 @@ class _Training:
         self.config, self.strategy, self.output_dir, self.chief = config, strategy, output_dir, chief
         self.mixture = self._mixture()
         self.identities = identities.names_of(self.mixture.datasets)
-        self.steps = self._count_steps(self.mixture)
-        self._check_batch()
+        self.batches = Batches(config, self.mixture, strategy.num_replicas_in_sync)
+        self.steps = self.batches.steps
         lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, output_dir)
         self.validation = Validation(lfw, ytf, flip=config.validation.flip)
         self.schedule = optimizers.schedule(config.schedule, self.steps, config.training.batch_size)
@@ -165,42 +164,12 @@ class _Training:
             logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
         return teacher
 
-    def _count_steps(self, mixture: Mixture) -> int:
-        training = self.config.training
-        steps = training.steps or math.ceil(training.epochs * mixture.num_images / training.batch_size)
-        if steps < 1:
-            raise ValueError("[training] expected steps or epochs above 0, got 0 of both")
-        return steps
-
-    def _check_batch(self) -> None:
-        parts = self.strategy.num_replicas_in_sync * self.config.optimizer.accumulation_steps
-        per_set = max(1, self.config.data.images_per_identity)
-        batch_size = self.config.training.batch_size
-        if batch_size % (parts * per_set):
-            raise ValueError(
-                f"[training] batch_size: expected a multiple of {parts * per_set} (replicas * accumulation_steps * "
-                f"images_per_identity), got {batch_size}"
-            )
-
     def _served(self, name: str) -> ServedModel:
         """Returns a float32 copy of the network, freshly initialised as the training's was, to measure and export."""
         keras.utils.set_random_seed(self.config.run.seed)
         with building.precision("float32"):
             backbone = building.build_backbone(self.config.model, self.config.data.image_size)
         return ServedModel(backbone, name=name)
-
-    def _stream(self, start_step: int) -> tf.data.Dataset:
-        config = self.config
-        return train_stream(
-            self.mixture,
-            batch_size=config.training.batch_size,
-            seed=config.run.seed,
-            start_step=start_step,
-            images_per_set=config.data.images_per_identity or None,
-            augmentation=Augmentation(**dataclasses.asdict(config.augmentation)),
-            image_size=config.data.image_size,
-            shuffle_buffer=config.data.shuffle_buffer,
-        )
 
     def _start(self) -> None:
         """Restores the newest checkpoint, or starts from `model_path`, or from scratch."""
@@ -218,7 +187,7 @@ class _Training:
                 self.mean_images.restore(int(self.step.numpy()))
             logger.info("going on from %s at step %d of %d", found, int(self.step.numpy()), self.steps)
         elif self.config.model.model_path:
-            self._start_from(self.config.model)
+            fine_tuning.start_from(self.config.model, self.model, self.identities)
         if self.chief and not found:
             identities.write(folder, self.identities)
         replicas = self.strategy.num_replicas_in_sync
@@ -232,36 +201,6 @@ class _Training:
             self.config.training.batch_size,
         )
 
-    def _start_from(self, config: ModelConfig) -> None:
-        """Takes the weights of a trained network, and the prototypes of people who were trained before."""
-        read = load_weights(self.model.backbone, config.model_path)
-        if self.model.average is not None:
-            self.model.average.restart()
-        logger.info("starting from the weights of %s", read)
-        if config.frozen_stages:
-            frozen = sum(not layer.trainable for layer in self.model.backbone.layers)
-            logger.info("%d layers, the first %d stages, stay as they are", frozen, config.frozen_stages)
-        if not config.keep_prototypes:
-            return
-        known = identities.read_prototypes(config.model_path)
-        kept, here = known.of(self.identities)
-        head = next(layer for layer in self.model.loss_layers.values() if isinstance(layer, PrototypeHead))
-        rows = head.prototypes.numpy().reshape(len(self.identities), -1, head.prototypes.shape[1])
-        if kept.shape[1:] != rows.shape[1:]:
-            raise ValueError(
-                f"{known.source}: expected prototypes of {rows.shape[2]} numbers, {rows.shape[1]} for each person, "
-                f"got {kept.shape[2]} and {kept.shape[1]}"
-            )
-        rows[here] = kept
-        head.prototypes.assign(rows.reshape(head.prototypes.shape))
-        logger.info(
-            "kept the prototypes of %d people of %s; %d are new, %d are left out",
-            len(here),
-            known.source,
-            len(self.identities) - len(here),
-            len(known.names) - len(here),
-        )
-
     def _terminate(self, *_: Any) -> None:
         self._terminated = True
 
@@ -270,7 +209,7 @@ class _Training:
         training = self.config.training
         start = int(self.step.numpy())
         # Names are strings, which no GPU takes; the stream gives them again if they are ever asked for.
-        batches = self._stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
+        batches = self.batches.stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
         iterator = iter(self.strategy.experimental_distribute_dataset(batches))
 
         several = self.config.run.strategy == "multi_worker"
@@ -292,7 +231,9 @@ class _Training:
         line = ConsoleLine(self.steps, start, training.batch_size, training.show_info_interval, shown=self.chief)
         try:
             for step in range(start + 1, self.steps + 1):
-                batch = self._with_aims(step, self._next(iterator, step))
+                batch = self.batches.next_of(iterator, step - 1)
+                if self.mean_images is not None:
+                    batch = self.mean_images.with_aims(step, batch, self.strategy)
                 seen = one_step(batch, tf.constant(float(self._terminated)))
                 numbers = {name: float(value) for name, value in seen.items()}
                 ending = bool(numbers.pop(_STOP)) if several else self._terminated
@@ -321,45 +262,13 @@ class _Training:
         logger.info("trained %d steps, %.1f images/s", self.steps - start, rate)
         return rate
 
-    def _next(self, iterator: Iterator, step: int) -> Any:
-        try:
-            return next(iterator)
-        except tf.errors.InvalidArgumentError as error:
-            config = self.config
-            names = unreadable(
-                self.mixture,
-                step=step - 1,
-                batch_size=config.training.batch_size,
-                seed=config.run.seed,
-                images_per_set=config.data.images_per_identity or None,
-                shuffle_buffer=config.data.shuffle_buffer,
-            )
-            reason = f"photos that cannot be decoded: {', '.join(names)}" if names else error.message.split("\n")[0]
-            raise ValueError(f"step {step}: {reason}") from None
-
-    def _with_aims(self, step: int, batch: Any) -> Any:
-        """Returns the batch with the mean images of its people, where a decoder is to draw these."""
-        if self.mean_images is None:
-            return batch
-        shares = {
-            key: [value.numpy() for value in self.strategy.experimental_local_results(batch[key])]
-            for key in ("images", "labels")
-        }
-        aims = self.mean_images.update(step, *(np.concatenate(parts) for parts in shares.values()))
-        shares_of_aims = np.split(aims, np.cumsum([len(part) for part in shares["labels"]])[:-1])
-        placed = self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(shares_of_aims[context.replica_id_in_sync_group])
-        )
-        return {**batch, "aims": placed}
-
     def _check_finite(self, step: int, numbers: dict[str, float]) -> None:
         wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
         if wrong:
-            names = next(iter(self._stream(step - 1)))["names"].numpy()
-            photos = ", ".join(name.decode(errors="replace") for name in names)
             raise FloatingPointError(
                 f"step {step}: {', '.join(f'{name} is {numbers[name]}' for name in wrong)}; "
-                f"the last checkpoint is {self.newest.latest_checkpoint or 'none'}; the batch's photos: {photos}"
+                f"the last checkpoint is {self.newest.latest_checkpoint or 'none'}; "
+                f"the batch's photos: {', '.join(self.batches.names(step - 1))}"
             )
 
     def _summarise(self, step: int, numbers: dict[str, float], batch: Any) -> None:
@@ -368,11 +277,12 @@ class _Training:
             rate = float(self.schedule(step - 1))
             self.summaries.scalars(step, {**numbers, "learning_rate": rate}, "train")
         if step % training.summary_interval == 0 or step == 1:
-            images = self.strategy.experimental_local_results(batch["images"])[0]
-            labels = self.strategy.experimental_local_results(batch["labels"])[0]
+            share = {key: self.strategy.experimental_local_results(value)[0] for key, value in batch.items()}
+            images, headless = share["images"], self.config.loss.head == "none"
             # On every worker: reading a variable of all workers takes all of them.
-            angles = self.model.target_angles(images, labels) if self.config.loss.head != "none" else None
-            drawn = self._drawn(batch)
+            angles = None if headless else self.model.target_angles(images, share["labels"])
+            reconstruction = self.model.loss_layers.get("reconstruction")
+            drawn = None if reconstruction is None else reconstruction.compared(self.model, share)
             if self.summaries is not None:
                 self.summaries.sheet(step, "train/crops", images.numpy())
                 if drawn is not None:
@@ -380,32 +290,19 @@ class _Training:
                 if angles is not None:
                     self.summaries.histogram(step, "train/target_angle", angles.numpy())
 
-    def _drawn(self, batch: Any) -> np.ndarray | None:
-        """Returns lines of 8 crops, of what should be drawn where that is not the crops, and of what the decoder draws.
-
-        uint8 [n, height, width, 3], black where the batch has no further crop; None without a decoder.
-        """
-        if "reconstruction" not in self.model.loss_layers:
-            return None
-        shown = {
-            key: self.strategy.experimental_local_results(batch[key])[0][:16].numpy()
-            for key in ("images", "aims")
-            if key in batch
-        }
-        shown["drawn"] = self.model.loss_layers["reconstruction"].draw(self.model(shown["images"])).numpy()
-        blank = -len(shown["images"]) % 8
-        lines = [np.pad(images, [[0, blank], [0, 0], [0, 0], [0, 0]]) for images in shown.values()]
-        lines = [images.reshape(-1, 8, *images.shape[1:]) for images in lines]
-        return np.stack(lines, axis=1).reshape(-1, *shown["drawn"].shape[1:])
-
     def _validate(self, step: int) -> None:
         self.served.assign(self.model.averaged_weights())
-        figures = self.validation.figures(self.served)
+        found = self.validation.measure(self.served)
+        accuracies = {name: each.measured.result.accuracy for name, each in found.items()}
+        figures = {name: accuracy.mean for name, accuracy in accuracies.items() if accuracy is not None}
         if not figures:
             return
         logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
         if self.summaries is not None:
             self.summaries.scalars(step, figures, "validation")
+            for name, each in found.items():
+                for kind, photos in each.worst_errors(self.served.image_size, _ERRORS_SHOWN).items():
+                    self.summaries.sheet(step, f"validation/{name}_{kind}", photos, columns=2)
         before = dict(zip(_FIGURES, self.best.numpy().tolist(), strict=True))
         improved = [name for name in _FIGURES if name in figures and np.float32(figures[name]) > before[name]]
         self.best.assign([figures[name] if name in improved else before[name] for name in _FIGURES])

@@ -140,11 +140,40 @@ def test_the_example_keeps_the_sections_and_keys_of_margin_centre_face(repositor
         assert keys <= set(parser[section])
 
 
-def test_every_recipe_loads(repository):
-    recipes = sorted((repository / "recipes").glob("*.ini"))
-    assert recipes
-    for path in recipes:
-        assert config.load(path).data.train
+TINY = "[training]\nbatch_size = 512\nsteps = 9\n[loss]\nhead = a_softmax\n[tiny]\ntraining.steps = 4\n"
+
+
+def test_a_tiny_set_is_laid_over_the_file_and_overrides_over_it(tmp_path):
+    path = write(tmp_path, TINY + "loss a_softmax.lambda_gamma = 1\nvgg.records =\n[vgg]\nrecords = a\n")
+    plain, tiny = config.load(path), config.load(path, tiny=True)
+    assert (plain.training.steps, tiny.training.steps, tiny.training.batch_size) == (9, 4, 512)
+    assert (plain.losses, tiny.losses) == ({}, {"a_softmax": {"lambda_gamma": 1}})
+    assert (plain.datasets["vgg"].records, tiny.datasets["vgg"].records) == ("a", "")
+    assert config.load(path, ["training.steps=2"], tiny=True).training.steps == 2
+
+
+def test_a_file_without_a_tiny_set_is_refused_where_one_is_asked_for(tmp_path):
+    path = write(tmp_path, "[training]\nsteps = 9\n")
+    with pytest.raises(ValueError, match=r"run\.ini: expected a section \[tiny\], found none"):
+        config.load(path, tiny=True)
+
+
+@pytest.mark.parametrize(
+    "line, parts",
+    [
+        ("training.stepz = 4", ["[training] stepz", "did you mean steps"]),
+        ("training.steps = few", ["[training] steps", "a whole number", "'few'"]),
+        ("training.batch_size = 0", ["[training] batch_size", "[1, inf]"]),
+        ("steps = 4", ["section.key=value", "steps=4"]),
+    ],
+)
+def test_a_mistake_in_a_tiny_set_names_file_and_section(tmp_path, line, parts):
+    path = write(tmp_path, f"[training]\nsteps = 9\n[tiny]\n{line}\n")
+    config.load(path)
+    with pytest.raises(ValueError, match=r"run\.ini: \[tiny\]") as raised:
+        config.load(path, tiny=True)
+    for part in parts:
+        assert part in str(raised.value)
 
 
 def test_every_familiar_flag_stands_for_a_key_that_exists():

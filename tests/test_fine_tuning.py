@@ -152,6 +152,25 @@ def test_several_prototypes_of_a_person_stay_together():
     np.testing.assert_array_equal(found, [values[2:4], values[0:2]])
 
 
+def test_prototypes_are_assigned_by_name_and_the_others_stay():
+    known = identities.NamedPrototypes(np.arange(12.0).reshape(6, 2), ("Ada", "Ben", "Cy"), "run")
+    head = tf.Variable(-np.ones([8, 2]))
+    assert known.assign_to(head, ["Ben", "Dora", "Ada", "Eve"]) == 2
+    kept = {"Ben": [[4, 5], [6, 7]], "Ada": [[0, 1], [2, 3]]}
+    np.testing.assert_array_equal(head[0:2], kept["Ben"])
+    np.testing.assert_array_equal(head[4:6], kept["Ada"])
+    np.testing.assert_array_equal(tf.gather(head, [2, 3, 6, 7]), -np.ones([4, 2]))
+
+
+@pytest.mark.parametrize(
+    "shape, message", [((3, 2), "of 2 numbers, 1 for each person, got 2 and 2"), ((6, 5), "of 5 .* got 2 and 2")]
+)
+def test_prototypes_that_do_not_fit_the_head_are_refused(shape, message):
+    known = identities.NamedPrototypes(np.arange(12.0).reshape(6, 2), ("Ada", "Ben", "Cy"), "run")
+    with pytest.raises(ValueError, match=rf"^run: expected prototypes {message}$"):
+        known.assign_to(tf.Variable(np.zeros(shape)), ["Ada", "Ben", "Cy"])
+
+
 SMALL = [
     "run.strategy=one_device",
     "data.image_size=16,16",

@@ -28,9 +28,10 @@ ALLOWED = {
     "model": {"backend", "config", "data", "backbones", "losses", "optimizers"},
     "export": {"backend", "config", "data", "backbones", "losses"},
     "measurement": {"backend", "config", "data", "alignment", "evaluation", "export"},
-    "validation": {"backend", "config", "data", "evaluation", "export", "measurement"},
+    "batches": {"backend", "config", "data"},
+    "validation": {"config", "data", "evaluation", "measurement"},
     "identities": {"backend", "data", "export"},
-    "fine_tuning": {"backend"},
+    "fine_tuning": {"backend", "config", "export", "identities", "losses", "model"},
     "latse": {"backend"},
     "teacher": {"backend", "data", "export", "losses", "identities"},
     "building": {
@@ -38,7 +39,7 @@ ALLOWED = {
     },
     "training": {
         "backend", "config", "data", "backbones", "losses", "optimizers", "progress", "model", "export", "evaluation",
-        "measurement", "validation", "building", "identities", "latse", "teacher",
+        "measurement", "validation", "building", "identities", "latse", "teacher", "batches", "fine_tuning",
     },
 }  # fmt: skip
 LIBRARIES_OF_ONE_MODULE = {

@@ -80,6 +80,20 @@ def test_an_unknown_distance_and_missing_aims_are_refused():
         Reconstruction(small_decoder())(tf.ones([1, 5]), tf.zeros([1], tf.int64))
 
 
+def test_lines_of_crops_aims_and_drawings_are_filled_up_with_black():
+    layer = Reconstruction(small_decoder())
+    generator = np.random.default_rng(0)
+    crops, aims = (tf.constant(generator.integers(1, 256, (11, 2, 2, 3)), tf.uint8) for _ in range(2))
+    embeddings = tf.constant(images(11, 5))
+    found = layer.compared(lambda _: embeddings, {"images": crops, "aims": aims, "labels": tf.zeros([11])})
+    assert found.shape == (6 * 8, 2, 2, 3)
+    for line, whole in enumerate((crops, aims, layer.draw(embeddings))):
+        np.testing.assert_array_equal(found[8 * line : 8 * line + 8], whole[:8])
+        np.testing.assert_array_equal(found[24 + 8 * line : 24 + 8 * line + 3], whole[8:])
+        assert not found[24 + 8 * line + 3 : 24 + 8 * line + 8].any()
+    np.testing.assert_array_equal(layer.compared(lambda _: embeddings, {"images": crops})[:8], crops[:8])
+
+
 def photos(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 2, 3, 3), np.uint8)
 
@@ -94,6 +108,17 @@ def test_mean_images_follow_the_photos_of_each_identity_and_the_first_is_the_fir
     assert np.abs(aims[4] - (0.75 * aims[2].astype(float) + 0.25 * whole[4])).max() < 1
     np.testing.assert_array_equal(means.means[2], aims[4])
     assert means.seen.tolist() == [True, False, True]
+
+
+def test_each_replica_gets_the_aims_of_its_share_of_the_batch(tmp_path, two_replicas):
+    whole, labels = photos(4), np.array([0, 1, 1, 0])
+    expected = MeanImages(tmp_path / "alone", 2, (2, 3), momentum=0.5).update(1, whole, labels)
+    shares = tf.data.Dataset.from_tensor_slices({"images": whole, "labels": labels}).batch(4)
+    (batch,) = two_replicas.experimental_distribute_dataset(shares)
+    found = MeanImages(tmp_path / "shared", 2, (2, 3), momentum=0.5).with_aims(1, batch, two_replicas)
+    assert set(found) == {"images", "labels", "aims"}
+    for replica, aims in enumerate(two_replicas.experimental_local_results(found["aims"])):
+        np.testing.assert_array_equal(aims, expected[2 * replica : 2 * replica + 2])
 
 
 def test_momentum_zero_is_the_photo_itself(tmp_path):

@@ -10,11 +10,13 @@ import sys
 import time
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from keras_face import config, training
 from keras_face.backend import tf
+from keras_face.data import records
 from keras_face.data.synthetic import write_ytf_style
 from keras_face.export import load_embedder
 from keras_face.training import train
@@ -82,6 +84,15 @@ def assert_equal_bits(left, right):
             np.testing.assert_array_equal(value, right[name], err_msg=name)
 
 
+def tags(folder):
+    found = set()
+    for path in folder.glob("summaries/*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            found |= {value.tag for value in event.summary.value}
+    return found
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
@@ -141,12 +152,7 @@ def test_the_written_configuration_can_be_run_again_as_it_is(uninterrupted):
 def test_the_last_checkpoints_are_kept_and_tensorboard_has_what_was_seen(uninterrupted):
     kept = sorted(path.name for path in uninterrupted.glob("checkpoints/ckpt-*.index"))
     assert kept == ["ckpt-10.index", "ckpt-12.index", "ckpt-8.index"]
-    tags = set()
-    for path in uninterrupted.glob("summaries/*"):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            tags |= {value.tag for value in event.summary.value}
-    assert tags >= {
+    assert tags(uninterrupted) >= {
         "train/loss", "train/arcface", "train/centre", "train/accuracy", "train/learning_rate", "train/embedding_norm",
         "train/target_angle", "train/crops",
     }  # fmt: skip
@@ -195,6 +201,7 @@ def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"lfw_roc.png", "lfw_histogram.png"}
     log = (tmp_path / "train.log").read_text()
     assert log.count("lfw 0.") >= 3
+    assert tags(tmp_path) >= {"validation/lfw", "validation/lfw_false_accepts", "validation/lfw_false_rejects"}
 
 
 def test_an_infinite_loss_ends_the_run_with_the_step_the_term_and_the_photos(tmp_path):
@@ -205,6 +212,15 @@ def test_an_infinite_loss_ends_the_run_with_the_step_the_term_and_the_photos(tmp
     assert "ckpt-2" in str(raised.value)
     for value in checkpoint(tmp_path, 2).values():
         assert np.all(np.isfinite(value))
+
+
+def test_photos_that_cannot_be_decoded_end_the_run_with_the_step_and_their_names(tmp_path):
+    photo = cv2.imencode(".png", np.zeros([32, 32, 3], np.uint8))[1].tobytes()
+    face_sets = [records.FaceSet([photo], number % 2, f"photo {number}") for number in range(8)]
+    face_sets[5] = records.FaceSet([photo[:60]], 1, "half a photo")
+    records.write(tmp_path / "own", face_sets, identities=["A", "B"], image_size=(32, 32), source="test")
+    with pytest.raises(ValueError, match=r"^step 1: photos that cannot be decoded: half a photo$"):
+        run(tmp_path / "run", "data.train=own", f"own.records={tmp_path / 'own'}")
 
 
 def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp_path):
@@ -362,6 +378,11 @@ def test_sigterm_to_one_of_two_workers_ends_both_at_one_step(tmp_path, repositor
         assert f"terminated at step {step}, saved" in log_of(tmp_path, index)
 
 
+def measured(accuracy):
+    result = SimpleNamespace(accuracy=SimpleNamespace(mean=accuracy))
+    return SimpleNamespace(measured=SimpleNamespace(result=result))
+
+
 def log_of(folder, index):
     return (folder / f"log{index}").read_text(errors="replace")
 
@@ -374,7 +395,9 @@ def test_a_model_is_kept_where_the_chosen_figure_is_the_best_so_far(best, kept):
         config=config.load(None, ["lfw.enable=True", "ytf.enable=True", f"validation.best={best}"]),
         served=SimpleNamespace(assign=lambda weights: None),
         model=SimpleNamespace(averaged_weights=list),
-        validation=SimpleNamespace(figures=lambda _: dict(zip(("lfw", "ytf"), figures[step - 1], strict=True))),
+        validation=SimpleNamespace(
+            measure=lambda _: dict(zip(("lfw", "ytf"), map(measured, figures[step - 1]), strict=True))
+        ),
         summaries=None,
         best=tf.Variable([-1.0, -1.0]),
         best_kept=SimpleNamespace(save=lambda checkpoint_number: saved.append(checkpoint_number)),

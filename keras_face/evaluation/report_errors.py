@@ -58,7 +58,7 @@ def decide(measured: Measured) -> Decisions:
 
 
 def wrong_pairs(measured: Measured, decisions: Decisions, *, genuine: bool) -> np.ndarray:
-    """Returns int [wrong]: the false rejects (`genuine`) or the false accepts, the farthest beyond the threshold first."""
+    """Returns the numbers of the false rejects (`genuine`) or false accepts, the farthest from the threshold first."""
     wrong = np.flatnonzero(~decisions.right & (measured.pairs.genuine == genuine))
     excess = np.abs(np.asarray(measured.similarity, np.float64)[wrong] - decisions.thresholds[wrong])
     return wrong[np.argsort(-excess, kind="stable")]
