@@ -115,11 +115,10 @@ def build_losses(
     def add(reported: str, name: str, weight: float, values: Mapping[str, Any], where: str) -> None:
         try:
             known = losses.settings(name)
-            for key, value in values.items():
-                _check_type(key, value, known.get(key))
+            values = {key: _of_kind(key, value, known.get(key)) for key, value in values.items()}
             head = {"head": layers[config.head]} if config.head in layers else {}
             facts = {key: value for key, value in (given | head).items() if key in known}
-            layers[reported] = losses.get(name, **(facts | dict(values)))
+            layers[reported] = losses.get(name, **(facts | values))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         weights[reported] = weight
@@ -161,8 +160,11 @@ def unused_losses(config: LossConfig, settings: Mapping[str, Mapping[str, Any]])
     return [name for name, values in settings.items() if name not in used and "weight" not in values]
 
 
-def _check_type(key: str, value: Any, default: Any) -> None:
-    """Raises ValueError if a setting is not of the kind that its default is of."""
+def _of_kind(key: str, value: Any, default: Any) -> Any:
+    """Returns a setting as the kind that its default is of.
+
+    Raises: ValueError if it is of another kind.
+    """
     for kind, allowed, expected in (
         (bool, (bool,), "True or False"),
         (int, (int,), "a whole number"),
@@ -172,7 +174,8 @@ def _check_type(key: str, value: Any, default: Any) -> None:
         if isinstance(default, kind):
             if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
                 raise ValueError(f"{key}: expected {expected}, got {value!r}")
-            return
+            return kind(value)
+    return value
 
 
 def needs_teachers_prototypes(config: Config) -> bool:

@@ -1,3 +1,5 @@
+import functools
+import inspect
 import math
 
 import numpy as np
@@ -251,3 +253,27 @@ def test_settings_reach_margin_and_head():
     assert (head.margin.margin, head.margin.gradient, head.scale, head.name) == (0.4, "detached", 30.0, "head")
     assert losses.get("cosface", num_identities=3).name == "cosface"
     assert losses.settings("cosface")["margin"] == 0.35
+
+
+def whole(name):
+    """The settings of a loss that are whole numbers by default, as integers."""
+    settings = losses.settings(name).items()
+    return {key: int(value) for key, value in settings if isinstance(value, float) and value.is_integer()}
+
+
+@pytest.mark.parametrize("name", [name for name in losses.names() if whole(name)])
+def test_whole_numbers_mean_the_same_as_integers_in_a_graph(name):
+    embeddings, labels = tf.random.normal([4, 6], seed=1), tf.constant([0, 0, 1, 1])
+    head = losses.get("arcface", num_identities=2)
+    head(embeddings, labels)
+    own = {"num_identities": 2, "head": head}
+    given = {key: value for key, value in own.items() if key in losses.settings(name)}
+    found = []
+    for settings in ({}, whole(name)):
+        loss = losses.get(name, **given, **settings)
+        teacher = embeddings[:, :2] if name == "logit_distillation" else embeddings[:, ::-1]
+        more = {"teacher": teacher} if "teacher" in inspect.signature(loss.call).parameters else {}
+        tf.keras.utils.set_random_seed(0)
+        compute = tf.function(functools.partial(loss, embeddings, labels, training=True, **more))
+        found.append(compute().numpy())
+    np.testing.assert_array_equal(found[0], found[1])

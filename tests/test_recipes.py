@@ -1,9 +1,12 @@
+import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_face import backbones, building, config
+from keras_face.backend import tf
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.ini"))
 NAMES = [path.stem for path in RECIPES]
@@ -150,6 +153,19 @@ def test_its_network_and_losses_are_known(name, tiny):
     assert layers.keys() == weights.keys()
     assert loaded.loss.head in layers or (loaded.loss.head == "none" and layers)
     assert building.unused_losses(loaded.loss, loaded.losses) == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).losses])
+def test_the_settings_of_its_losses_do_in_a_graph(name):
+    """A whole number of the file may stand for what is a float32 in a loss."""
+    loaded = load(name)
+    layers, _ = building.build_losses(loaded.loss, loaded.losses, num_identities=5, num_sequences=2, has_teacher=True)
+    embeddings = tf.constant(np.random.default_rng(0).normal(size=(6, 4)), tf.float32)
+    labels = tf.constant([0, 0, 1, 1, 2, -1])
+    for layer in layers.values():
+        if "teacher" not in inspect.signature(layer.call).parameters:
+            layer.build((None, 4))
+            assert np.isfinite(tf.function(layer)(embeddings, labels, training=True)).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

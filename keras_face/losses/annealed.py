@@ -168,7 +168,7 @@ class AnnealedSoftmax(MarginSoftmax):
     def mixture(self, step: int | tf.Tensor) -> tf.Tensor:
         """Returns lambda, float32, at an optimizer step; the first is 1."""
         falling = tf.pow(1.0 + self.lambda_gamma * tf.cast(step, tf.float32), -self.lambda_power)
-        return tf.maximum(self.lambda_min, self.lambda_base * falling)
+        return tf.maximum(float(self.lambda_min), self.lambda_base * falling)
 
     def get_config(self) -> dict[str, Any]:
         config = (

@@ -103,7 +103,7 @@ class SphereFace2(BinaryHead):
         if not loss_weight > 0:
             raise ValueError(f"loss_weight must be above 0, got {loss_weight}")
         self.margin = margin
-        self.scale = scale
+        self.scale = float(scale)
         self.power = power
         self.balance = balance
         self.loss_weight = loss_weight
@@ -186,7 +186,7 @@ class UniFace(BinaryHead):
         if not negative_weight > 0:
             raise ValueError(f"negative_weight must be above 0, got {negative_weight}")
         self.margin = margin
-        self.scale = scale
+        self.scale = float(scale)
         self.negative_weight = negative_weight
 
     def initial_bias(self) -> float:

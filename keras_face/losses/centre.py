@@ -31,7 +31,7 @@ class AngularCentre(keras.layers.Layer):
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale must be above 0 and finite, got {scale}")
         self.head = head
-        self.scale = scale
+        self.scale = float(scale)
 
     def build(self, input_shape: Any) -> None:
         if not self.head.built:

@@ -84,7 +84,7 @@ class LogitDistillation(Distillation):
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         self.head = head
-        self.scale = scale
+        self.scale = float(scale)
         self.temperature = temperature
 
     def part_of(self, seen: TeacherOutput) -> tf.Tensor:

@@ -150,7 +150,7 @@ class PairCircle(keras.layers.Layer):
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale must be above 0 and finite, got {scale}")
         self.margin = margin
-        self.scale = scale
+        self.scale = float(scale)
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
         anchors = gather_anchors(unit(embeddings), labels)

@@ -136,7 +136,7 @@ class CosineSoftmax(SoftmaxHead):
         super().__init__(num_identities, num_sequences, initializer, ignored_label, **layer_settings)
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale must be above 0 and finite, got {scale}")
-        self.scale = scale
+        self.scale = float(scale)
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         compared = self.compare(embeddings, labels)
