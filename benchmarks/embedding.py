@@ -2,10 +2,11 @@
 
     python benchmarks/embedding.py [--model_path DIR] [--backbone iresnet18] [--batch_size 64] [--photos 256]
 
-Rounds of both take turns, and the best of each counts: other work on the machine slows both; where it is much, the
-ratio of processor times says more. Photos are LFW's aligned
-ones where they are (KERAS_FACE_DATA), else noise, which is slower to decode. Without --model_path a fresh network is
-exported. It fails if the ratio is below 0.95.
+Rounds of both take turns, and the best of each counts. Where other work, or the host, takes processor time the ratio of
+the clocks swings by tens of per cent; so what everything but the model costs is measured beside it, with a model that
+answers at once: were nothing of it done while the model computes, the ratio would be the "at worst" that is printed.
+Photos are LFW's aligned ones where they are (KERAS_FACE_DATA), else noise, which is slower to decode. Without
+--model_path a fresh network is exported. It fails if that ratio is below 0.95.
 """
 
 import os
@@ -31,6 +32,18 @@ ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each.", lower_bound=1)
 FLIP = flags.DEFINE_bool("flip", True, "Embed each photo and its mirror image.")
 
 RATIO = 0.95  # at least
+
+
+class Instant:
+    """An embedder that takes no time."""
+
+    def __init__(self, image_size: tuple[int, int], batch_size: int, embedding_size: int):
+        self.image_size, self.batch_size, self.name = image_size, batch_size, "instant"
+        self._answer = np.ones((batch_size, embedding_size), np.float32)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        tf.convert_to_tensor(images)  # what a model does with them first
+        return self._answer[: len(images)]
 
 
 def photo_files(folder: Path, number: int) -> list[Path]:
@@ -79,18 +92,26 @@ def main(argv: list[str]) -> int:
         def whole() -> None:
             embed(embedder, files, flip=FLIP.value)
 
-        bare(), whole()  # the first call of each is slower
+        instant = Instant(embedder.image_size, BATCH_SIZE.value, embedder(ready[:1]).shape[1])
+
+        def beside() -> None:
+            embed(instant, files, flip=FLIP.value)
+
+        bare(), whole(), beside()  # the first call of each is slower
         times = np.array([(seconds(bare), seconds(whole)) for _ in range(ROUNDS.value)])
+        others = min(seconds(beside)[0] for _ in range(ROUNDS.value))
     rates = PHOTOS.value / times[:, :, 0].min(axis=0)
-    ratio = rates[1] / rates[0]
+    model = times[:, 0, 0].min()
+    at_worst = model / (model + others)
     each = ", ".join(f"{before / after:.3f}" for before, after in times[:, :, 0])
     processor = times[:, :, 1].min(axis=0)
     print(f"{PHOTOS.value} photos, batches of {BATCH_SIZE.value}{', with mirror images' if FLIP.value else ''}")
     print(f"  bare SavedModel call  {rates[0]:8.1f} photos/s")
     print(f"  files to embeddings   {rates[1]:8.1f} photos/s")
-    print(f"  ratio {ratio:.3f} (at least {RATIO}); of each round: {each}")
+    print(f"  ratio {rates[1] / rates[0]:.3f}; of each round: {each}")
+    print(f"  all but the model: {PHOTOS.value / others:.1f} photos/s, so at worst {at_worst:.3f} (at least {RATIO})")
     print(f"  processor time {processor[0]:.2f} s and {processor[1]:.2f} s: ratio {processor[0] / processor[1]:.3f}")
-    return 0 if ratio >= RATIO else 1
+    return 0 if at_worst >= RATIO else 1
 
 
 if __name__ == "__main__":
