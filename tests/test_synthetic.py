@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_face.config import SyntheticConfig
 from keras_face.data import synthetic
+from keras_face.data.prepare import training_datasets
 from keras_face.data.synthetic import conditions, draw, person, track_conditions
 from keras_face.data.synthetic_pose import TEMPLATE
 from keras_face.data.synthetic_shapes import FRACTION_BITS, shapes
@@ -316,3 +318,14 @@ def test_impossible_sizes_are_refused_before_anything_is_written(tmp_path, write
     with pytest.raises(ValueError, match=message):
         write(tmp_path / "output")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_drawn_tracks_become_records_of_unknown_people_once(tmp_path):
+    drawn = SyntheticConfig(tracks=3, frames_per_track=2)
+    for _ in range(2):  # the second finds the first's
+        datasets, weights = training_datasets(["synthetic_tracks"], {}, drawn, 0, tmp_path)
+    assert weights == [-1.0]
+    (dataset,) = datasets
+    assert (dataset.num_identities, dataset.num_sequences, dataset.num_images) == (0, 3, 6)
+    assert dataset.image_size == (112, 112)
+    assert sorted(np.load(dataset.path / "index.npy")["label"].tolist()) == [-3, -2, -1]
