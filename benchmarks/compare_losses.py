@@ -4,10 +4,11 @@
 
 The drawn people are the quick start's, tested on its harder set (`synthetic.test_difficulty` 0.8); LFW is the recipe
 lfw_view1.ini, shortened, with photos of 40x40. Everything but the loss is the same. Prints a Markdown table: mean and
-lowest to highest over the seeds. Runs that are there already are not run again. One core for each of `--parallel` runs
-at a time.
+lowest to highest over the seeds; the last row goes on from another one, with a quarter of the steps. Runs that are
+there already are not run again. One core for each of `--parallel` runs at a time.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -26,19 +27,26 @@ PARALLEL = flags.DEFINE_integer("parallel", os.cpu_count() or 1, "Runs at a time
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of all runs.", required=True)
 
 ROOT = Path(__file__).resolve().parent.parent
+CENTRE = "ArcFace + centre 0.3"
+THEN = f"{CENTRE}, then triplets"
 HEADS = {
     "softmax": ["loss.head=softmax"],
     # Annealed over the first half of the steps, as SphereFace's 1659 of 28,000 steps would end too late here.
     "A-Softmax, m 4": ["loss.head=a_softmax", "loss a_softmax.lambda_gamma={gamma}"],
     "CosFace, m 0.2, s 32": ["loss.head=cosface", "loss.margin=0.2", "loss.scale=32"],
     "ArcFace, m 0.3, s 32": ["loss.head=arcface", "loss.margin=0.3", "loss.scale=32"],
-    "ArcFace + centre 0.3": [
+    CENTRE: [
         "loss.head=arcface", "loss.margin=0.3", "loss.scale=32", "loss.centre_weight=0.3",
         "loss angular_centre.scale=32",
     ],
     "linear phi, s 16": ["loss.head=linear_phi"],
     "CurricularFace, m 0.3, s 32": ["loss.head=curricularface", "loss.margin=0.3", "loss.scale=32"],
     "AdaFace, m 0.2, s 32": ["loss.head=adaface", "loss.margin=0.2", "loss.scale=32"],
+    # Goes on from the model of that name, on batches of 16 people x 4 photos.
+    THEN: [
+        "model.model_path={first}", "loss.head=none", "loss.triplet_weight=10", "data.images_per_identity=4",
+        "training.batch_size=64", "schedule.learning_rate=0.005", "training.steps={quarter}",
+    ],
 }  # fmt: skip
 
 
@@ -48,12 +56,13 @@ def settings(name: str, kind: str, seed: str, steps: int, folder: Path) -> tuple
         f"run.output_dir={folder}", f"run.seed={seed}", "loss.margin=-1", "loss.scale=-1", "loss.centre_weight=0",
         f"training.steps={steps}", "training.epochs=0", "training.validate_interval=0", "validation.baselines=False",
         "training.ckpt_interval=1000000",
-        *(override.format(gamma=2 * 199 / steps) for override in HEADS[name]),
     ]  # fmt: skip
+    given = {"gamma": 2 * 199 / steps, "quarter": steps // 4, "first": folder.parents[1] / in_path(CENTRE) / seed}
+    own = [override.format(**given) for override in HEADS[name]]
     if kind == "lfw":  # smaller photos, for time; a warm-up of 500 steps is meant for 9,000
         shorter = ["data.image_size=40, 40", f"schedule.warmup_steps={steps // 8}"]
-        return str(ROOT / "recipes" / "lfw_view1.ini"), [*overrides, *shorter]
-    return str(ROOT / "keras_face" / "quick_start.ini"), [*overrides, "synthetic.test_difficulty=0.8"]
+        return str(ROOT / "recipes" / "lfw_view1.ini"), [*overrides, *shorter, *own]
+    return str(ROOT / "keras_face" / "quick_start.ini"), [*overrides, "synthetic.test_difficulty=0.8", *own]
 
 
 def run(name: str, kind: str, seed: str, steps: int, folder: Path, core: int) -> None:
@@ -78,7 +87,11 @@ def runs(core: int, todo: multiprocessing.Queue) -> None:
 
 
 def folder_of(name: str, kind: str, seed: str) -> Path:
-    return Path(OUTPUT_DIR.value) / kind / name.replace(" ", "_").replace(",", "") / seed
+    return Path(OUTPUT_DIR.value) / kind / in_path(name) / seed
+
+
+def in_path(name: str) -> str:
+    return name.replace(" ", "_").replace(",", "")
 
 
 def accuracies(folder: Path) -> dict[str, float]:
@@ -95,20 +108,19 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError("Too many arguments.")
     names = [name for name in HEADS if not LOSSES.value or name in LOSSES.value]
-    todo: multiprocessing.Queue = multiprocessing.Queue()
-    for seed in SEEDS.value:
-        for kind in SETS.value:
-            for name in names:
-                folder = folder_of(name, kind, seed)
-                if not (folder / "results.json").exists():
-                    todo.put((name, kind, seed, STEPS.value, folder))
-    workers = []
-    for core in sorted(os.sched_getaffinity(0))[: PARALLEL.value]:
-        todo.put(None)
-        workers.append(multiprocessing.Process(target=runs, args=(core, todo)))
-        workers[-1].start()
-    for worker in workers:
-        worker.join()
+    for of_round in ([name for name in names if name != THEN], [name for name in names if name == THEN]):
+        todo: multiprocessing.Queue = multiprocessing.Queue()
+        for seed, kind, name in itertools.product(SEEDS.value, SETS.value, of_round):
+            folder = folder_of(name, kind, seed)
+            if not (folder / "results.json").exists():
+                todo.put((name, kind, seed, STEPS.value, folder))
+        workers = []
+        for core in sorted(os.sched_getaffinity(0))[: PARALLEL.value]:
+            todo.put(None)
+            workers.append(multiprocessing.Process(target=runs, args=(core, todo)))
+            workers[-1].start()
+        for worker in workers:
+            worker.join()
     for kind in SETS.value:
         found = {name: [accuracies(folder_of(name, kind, seed)) for seed in SEEDS.value] for name in names}
         protocols = list(found[names[0]][0])

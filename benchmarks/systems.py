@@ -64,7 +64,11 @@ IDENTITIES = (
     "loss.scale=16", "model.embedding_size=64",  # more people than dimensions, or all unknown people fit off the head
 )  # fmt: skip
 SECOND = (*IDENTITIES, "model.model_path={run}", "model.keep_prototypes=True", "schedule.learning_rate=0.03")
-TRACKS = (*SECOND, "data.train=synthetic, synthetic_tracks", "synthetic.tracks=400", "synthetic.frames_per_track=5")
+TRACKS = ("data.train=synthetic, synthetic_tracks", "synthetic.tracks=100", "synthetic.frames_per_track=5")
+AGENTS = tuple(
+    f"loss sequence_agents.{setting}"
+    for setting in ("weight=16", "scale=1", "margin=0.25", "dropout_ratio=0.5", "agent_rate=1")
+)
 NOISY = (
     "data.train=noisy", "noisy.train_list={data}/noisy.txt", "noisy.prefix={data}/people", "loss.head=linear_phi",
     "loss.margin=-1", "loss.scale=16",
@@ -98,21 +102,22 @@ SHOWN = {
         {
             "first stage, identities": Arm(IDENTITIES, steps=0.7),
             "second stage, identities alone": Arm(SECOND, after="first stage, identities", steps=0.7),
-            "with tracks, uniform labels": Arm(TRACKS, after="first stage, identities", steps=0.7),
+            "with sequence agents": Arm((*SECOND, *AGENTS), after="first stage, identities", steps=0.7),
+            "with tracks, uniform labels": Arm((*SECOND, *TRACKS), after="first stage, identities", steps=0.7),
             "with tracks, uniform labels and sequence agents": Arm(
-                (*TRACKS, "loss sequence_agents.weight=0.04", "loss sequence_agents.dropout_ratio=0.5"),
-                after="first stage, identities",
-                steps=0.7,
+                (*SECOND, *TRACKS, *AGENTS), after="first stage, identities", steps=0.7
             ),
         },
-        differences=((3, 1), (3, 2)),
+        differences=((4, 1), (4, 2), (4, 3)),
     ),
     "masks": Effect(
         {
             "plain": Arm(()),
             "half of the photos masked": Arm(("augmentation.mask=0.5",)),
+            "the same, with as many unmasked photos as in plain": Arm(("augmentation.mask=0.5",), steps=2),
         },
         (*PLAIN, *MASKED),
+        ((1, 0), (2, 0)),
     ),
     "latse": Effect(
         {

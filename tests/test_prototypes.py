@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from keras_face import losses
 from keras_face.backend import tf
 from keras_face.losses.geometry import distance, unit
 from keras_face.losses.margins import NoMargin
 from keras_face.losses.prototypes import products
+from keras_face.losses.register import OTHER_HEADS, SOFTMAX_HEADS
 from keras_face.losses.softmax import MarginSoftmax, Softmax
 
 
@@ -15,7 +17,8 @@ def numpy_products(vectors, prototypes, rows, normalise):
         for j, prototype in enumerate(prototypes):
             length = np.sqrt(sum(prototype**2)) if normalise else 1.0
             matrix[i, j] = sum(vector * prototype) / length
-    return matrix, np.array([matrix[i, row] for i, row in enumerate(rows)])
+    divisor = np.array([[np.sqrt(sum(prototypes[row] ** 2)) if normalise else 1.0] for row in rows])
+    return matrix, prototypes[rows] / divisor
 
 
 def finite_difference(function, values, step=1e-6):
@@ -34,7 +37,7 @@ def test_products_and_their_gradients_are_those_of_the_definition(normalise, dty
     random = np.random.default_rng(0)
     vectors, prototypes = random.normal(size=(3, 4)), random.normal(size=(5, 4))
     rows = np.array([4, 0, 4], dtype)
-    matrix_weights, own_weights = random.normal(size=(3, 5)), random.normal(size=3)
+    matrix_weights, own_weights = random.normal(size=(3, 5)), random.normal(size=(3, 4))
 
     def weighted(vectors, prototypes):
         matrix, own = numpy_products(vectors, prototypes, rows, normalise)
@@ -129,6 +132,16 @@ def test_a_zero_prototype_sends_the_head_no_nan():
         loss = head(embeddings, tf.constant([0, 2]))
     np.testing.assert_allclose(loss, np.log([3, 3]), rtol=1e-6)
     assert all(np.isfinite(gradient).all() for gradient in tape.gradient(loss, [embeddings, head.prototypes]))
+
+
+@pytest.mark.parametrize("name", [*SOFTMAX_HEADS, *OTHER_HEADS])
+def test_no_head_gathers_prototypes_beside_the_product_which_would_make_a_sparse_gradient_dense(name):
+    head = losses.get(name, num_identities=5)
+    head.build((None, 4))
+    with tf.GradientTape() as tape:
+        output = head.forward(tf.ones([2, 4]), tf.constant([1, 3]), training=True)
+        total = tf.reduce_sum(output.loss + output.target_cosine)
+    assert isinstance(tape.gradient(total, head.prototypes), tf.Tensor)
 
 
 @pytest.mark.parametrize("settings", [{"num_identities": 0}, {"num_identities": 2, "num_sequences": -1}])

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_face.backend import keras, tf
 from keras_face.losses.angular_margins import MultipliedMargin
-from keras_face.losses.geometry import length, unit
+from keras_face.losses.geometry import dot, length
 from keras_face.losses.margins import Margin
 from keras_face.losses.prototypes import HeadOutput, products
 from keras_face.losses.softmax import Compared, MarginSoftmax, is_highest
@@ -149,9 +149,10 @@ class AnnealedSoftmax(MarginSoftmax):
         own, vectors = self.find(labels), tf.cast(embeddings, tf.float32)
         lengths = length(vectors)
         scale = tf.fill(tf.shape(lengths), self.scale)
-        logits, own_products = products(vectors, self.prototypes, own.rows, normalise=True, scale=scale)
-        own_prototypes = tf.stop_gradient(unit(tf.gather(self.prototypes, own.rows)))
-        margined = self.mix(own_products, margin_products(self.margin, vectors, own_prototypes, own_products), training)
+        logits, own_prototypes = products(vectors, self.prototypes, own.rows, normalise=True, scale=scale)
+        own_products = dot(vectors, own_prototypes)
+        margined = margin_products(self.margin, vectors, tf.stop_gradient(own_prototypes), own_products)
+        margined = self.mix(own_products, margined, training)
         target = tf.where(own.known, margined, own_products)
         loss = self.focused(self.cross_entropy(logits, scale * target, own), own)
         cosine = tf.math.divide_no_nan(own_products, lengths)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import unit
+from keras_face.losses.geometry import dot, unit
 from keras_face.losses.prototypes import HeadOutput, PrototypeHead, entries, products
 from keras_face.losses.softmax import is_highest
 
@@ -28,7 +28,9 @@ class BinaryHead(PrototypeHead):
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
-        cosines, cosine = products(unit(embeddings), self.prototypes, own.rows, normalise=True)
+        units = unit(embeddings)
+        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True)
+        cosine = dot(units, own_prototypes)
         logits, places = self.impostor_logits(cosines), entries(own.rows)
         own_entries = tf.where(own.known, self._NEVER, tf.gather_nd(logits, places))
         logits = tf.tensor_scatter_nd_update(logits, places, own_entries)

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_face.backend import keras, tf
 from keras_face.losses.angles_between import angle_losses, huber
-from keras_face.losses.geometry import unit
+from keras_face.losses.geometry import dot, unit
 from keras_face.losses.prototypes import PrototypeHead, products
 from keras_face.losses.replicas import gather, position
 from keras_face.losses.teacher import TeacherOutput
@@ -49,7 +49,7 @@ class CosineDistillation(Distillation):
         self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False, teacher: tf.Tensor | None = None
     ) -> tf.Tensor:
         aim = self.aim(teacher, embeddings.shape[-1])
-        return 1.0 - tf.reduce_sum(unit(embeddings) * unit(aim), axis=1)
+        return 1.0 - dot(unit(embeddings), unit(aim))
 
 
 @keras.utils.register_keras_serializable(package="keras_face")

@@ -59,7 +59,7 @@ def sine(cosine: tf.Tensor) -> tuple:
     Args:
         cosine: float32, any shape; rounding may take it beyond [-1, 1].
     """
-    value = tf.sqrt(tf.maximum((1.0 - cosine) * (1.0 + cosine), 0.0))
+    value = _sine(cosine)
 
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
         return -upstream * cosine / tf.maximum(value, SMALLEST_SINE)
@@ -67,15 +67,30 @@ def sine(cosine: tf.Tensor) -> tuple:
     return value, gradient
 
 
-def angle(cosine: tf.Tensor) -> tf.Tensor:
+@tf.custom_gradient
+def angle(cosine: tf.Tensor) -> tuple:
     """Returns the angle, float32 in [0, pi] radians, with this cosine.
 
-    As precise as the cosine allows, unlike acos under XLA; the derivative is clamped as that of `sine`.
+    As precise as the cosine allows, unlike acos under XLA; the derivative -1 / sine is clamped as that of `sine`.
 
     Args:
         cosine: float32, any shape; rounding may take it beyond [-1, 1].
     """
-    return tf.atan2(sine(cosine), cosine)
+    value = _sine(cosine)
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return -upstream / tf.maximum(value, SMALLEST_SINE)
+
+    return tf.atan2(value, cosine), gradient
+
+
+def _sine(cosine: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.maximum((1.0 - cosine) * (1.0 + cosine), 0.0))
+
+
+def dot(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Returns the inner products along the last axis, in full float32 even on a GPU whose matrix products are not."""
+    return tf.reduce_sum(first * second, axis=-1)
 
 
 def distance(first: tf.Tensor, second: tf.Tensor, squared: bool = False) -> tf.Tensor:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import unit
+from keras_face.losses.geometry import dot, unit
 from keras_face.losses.prototypes import HeadOutput, PrototypeHead, entries, products
 
 
@@ -39,7 +39,9 @@ class MarginLoss(PrototypeHead):
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
-        cosines, own_cosine = products(unit(embeddings), self.prototypes, own.rows, normalise=True)
+        units = unit(embeddings)
+        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True)
+        own_cosine = dot(units, own_prototypes)
         # The matrix without the own cosines only says which other one is highest; no gradient needs it.
         others = tf.tensor_scatter_nd_update(
             tf.stop_gradient(cosines), entries(own.rows), tf.fill(tf.shape(own_cosine), -2.0)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import unit
+from keras_face.losses.geometry import dot, unit
 from keras_face.losses.mining import gather_anchors, log_sum_exp
 
 
@@ -45,7 +45,7 @@ class NPair(keras.layers.Layer):
         partners = anchors.partners()
         positives = tf.gather(anchors.others, partners)
         similarity = tf.matmul(anchors.embeddings, anchors.others, transpose_b=True)
-        positive_similarity = tf.reduce_sum(anchors.embeddings * positives, axis=1)
+        positive_similarity = dot(anchors.embeddings, positives)
         loss = tf.nn.softplus(log_sum_exp(similarity, anchors.tuplet(partners)) - positive_similarity)
         squares = tf.reduce_sum(tf.square(anchors.embeddings) + tf.square(positives), axis=1)
         return anchors.averaged(loss + self.l2_weight / 4.0 * squares)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import angle, unit
+from keras_face.losses.geometry import angle, dot, unit
 from keras_face.losses.labels import check_counts, in_range
 from keras_face.losses.replicas import sum_over_replicas
 
@@ -65,7 +65,6 @@ def _lengths_by_product(prototypes: tf.Tensor) -> tf.Tensor:
 
 def _gradients(
     to_matrix: tf.Tensor,
-    along_own: tf.Tensor,
     by_own: tf.Tensor,
     rows: tf.Tensor,
     vectors: tf.Tensor,
@@ -77,8 +76,7 @@ def _gradients(
 
     Args:
         to_matrix: float32 [batch, identities], gradient by the products.
-        along_own: float32 [batch], what the gradient by the own products has along the own prototypes,
-        by_own: float32 [batch, size], and in all.
+        by_own: float32 [batch, size], what comes to the own prototypes by other ways than the products.
         rows: integer [batch], of the own prototypes.
         vectors: float32 [batch, size].
         matrix: float32 [batch, identities], the products.
@@ -90,7 +88,6 @@ def _gradients(
     """
     # A unit prototype moves only sideways: what points along the prototype is taken off.
     along = tf.reduce_sum(to_matrix * matrix, axis=0)
-    along = tf.tensor_scatter_nd_add(along, rows[:, tf.newaxis], along_own)
     to_products = to_matrix * inverse_lengths
     to_prototypes = tf.matmul(to_products, vectors, transpose_a=True)
     to_prototypes -= (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
@@ -113,22 +110,21 @@ def products(
     normalise: bool = False,
     scale: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the inner products of vectors with all prototypes, and with their own one.
+    """Returns the inner products of vectors with all prototypes, and the prototype of each vector's own identity.
 
     One operation with its own gradient: taken apart, the normalisation would copy the [identities, size] prototypes,
-    and choosing the own products would cost gradients of the full [batch, identities] size.
+    and choosing the own ones would cost further gradients of that size. The `dot` of vectors and own prototypes is the
+    own entry of the matrix / scale up to rounding, and full float32 even where matrix products are not (TF32 on a GPU).
 
     Args:
         vectors: float32 [batch, size].
         prototypes: float32 [identities, size].
         rows: integer [batch], the row of each vector's own prototype.
-        normalise: Divides each prototype by its length; one of length 0 then gives 0.
-        scale: float32 [batch], multiplies the lines of the matrix, but not the own products; None: 1.
+        normalise: Divides each prototype by its length; one of length 0 then stays 0.
+        scale: float32 [batch], multiplies the lines of the matrix; None: 1.
 
     Returns:
-        float32 [batch, identities], and float32 [batch] the products with the own prototype, computed in full float32
-        even where matrix products are not (TF32 on a GPU). The own entries of the matrix are these, times scale, up to
-        rounding.
+        float32 [batch, identities], and float32 [batch, size], of length 1 if normalised.
     """
 
     @tf.custom_gradient
@@ -136,25 +132,23 @@ def products(
         # The scale goes into the small factor of the product, not over its [batch, identities] result.
         scaled = scale[:, tf.newaxis] * vectors
         matrix = tf.matmul(scaled, prototypes, transpose_b=True)
-        own_prototypes = tf.gather(prototypes, rows)
+        own = tf.gather(prototypes, rows)
         if normalise:
             inverse_lengths = tf.math.reciprocal_no_nan(_lengths(prototypes))
             matrix *= inverse_lengths
-            own_prototypes *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
-        own = tf.reduce_sum(vectors * own_prototypes, axis=1)
+            own_inverse_lengths = tf.gather(inverse_lengths, rows)[:, tf.newaxis]
+            own *= own_inverse_lengths
 
         def gradient(to_matrix: tf.Tensor, to_own: tf.Tensor) -> tuple:
-            by_own = to_own[:, tf.newaxis] * vectors
             if normalise:
-                by_own *= tf.gather(inverse_lengths, rows)[:, tf.newaxis]
-                facts = to_own * own, by_own, rows, scaled, matrix, prototypes, inverse_lengths
+                by_own = (to_own - dot(to_own, own)[:, tf.newaxis] * own) * own_inverse_lengths
+                facts = by_own, rows, scaled, matrix, prototypes, inverse_lengths
                 to_matrix, to_prototypes = _fused(_gradients)(to_matrix, *facts)
             else:
                 to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
-                to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
+                to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], to_own)
             to_scaled = tf.matmul(to_matrix, prototypes)
-            to_vectors = scale[:, tf.newaxis] * to_scaled + to_own[:, tf.newaxis] * own_prototypes
-            return to_vectors, to_prototypes, tf.reduce_sum(vectors * to_scaled, axis=1)
+            return scale[:, tf.newaxis] * to_scaled, to_prototypes, dot(vectors, to_scaled)
 
         return (matrix, own), gradient
 
@@ -262,7 +256,7 @@ class PrototypeHead(keras.layers.Layer):
         """
         own, units = self.find(labels), unit(embeddings)
         prototypes = tf.gather(self.prototypes, self.own_rows(units, own.rows))
-        cosine = tf.reduce_sum(units * unit(prototypes), axis=-1)
+        cosine = dot(units, unit(prototypes))
         return tf.where(own.in_range, cosine, float("nan"))
 
     def get_config(self) -> dict[str, Any]:

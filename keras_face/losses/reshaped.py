@@ -44,8 +44,9 @@ class AirFace(CosineSoftmax):
 
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
         margins = tf.where(compared.own.known, self.margin, 0.0)
-        target = self.scale * (1.0 - 2.0 / math.pi * (angle(compared.cosine) + margins))
-        rivals = self.scale * (1.0 - 2.0 / math.pi * angle(compared.logits / self.scale))
+        slope = 2.0 * self.scale / math.pi
+        target = self.scale - slope * (angle(compared.cosine) + margins)
+        rivals = self.scale - slope * angle(compared.logits / self.scale)
         return self.cross_entropy(rivals, target, compared.own)
 
     def get_config(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import length, unit
+from keras_face.losses.geometry import dot, length, unit
 from keras_face.losses.margins import Margin
 from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, products
 
@@ -90,9 +90,10 @@ class Softmax(SoftmaxHead):
 
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
-        logits, own_logits = products(tf.cast(embeddings, tf.float32), self.prototypes, own.rows)
-        loss = self.counted(self.cross_entropy(logits, own_logits, own), own)
-        return HeadOutput(loss, self.target_cosine(embeddings, labels), is_highest(logits, labels))
+        vectors = tf.cast(embeddings, tf.float32)
+        logits, own_prototypes = products(vectors, self.prototypes, own.rows)
+        loss = self.counted(self.cross_entropy(logits, dot(vectors, own_prototypes), own), own)
+        return HeadOutput(loss, dot(unit(vectors), unit(own_prototypes)), is_highest(logits, labels))
 
 
 class Compared(NamedTuple):
@@ -148,8 +149,8 @@ class CosineSoftmax(SoftmaxHead):
         own = self.find(labels)
         units, lengths = unit(embeddings), length(embeddings)
         scale = tf.fill(tf.shape(lengths), self.scale)
-        logits, cosine = products(units, self.prototypes, own.rows, normalise=True, scale=scale)
-        return Compared(own, lengths, scale, logits, cosine)
+        logits, own_prototypes = products(units, self.prototypes, own.rows, normalise=True, scale=scale)
+        return Compared(own, lengths, scale, logits, dot(units, own_prototypes))
 
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
         """Returns the losses, float32 [batch], before labels out of range and ignored ones are seen to."""
@@ -250,14 +251,13 @@ class MarginSoftmax(CosineSoftmax):
         scale = scale * (lengths if self.scaling in ("norm", "inner_product") else tf.ones_like(lengths))
         rows = self.own_rows(units, own.rows)
         normalise = self.scaling != "inner_product"
-        logits, cosine = products(units, self.prototypes, rows, normalise, scale)
+        logits, own_prototypes = products(units, self.prototypes, rows, normalise, scale)
         if self.sub_centres > 1:
             logits = tf.reduce_max(tf.reshape(logits, [-1, self.num_identities, self.sub_centres]), axis=2)
         if not normalise:
-            own_lengths = length(tf.gather(self.prototypes, rows))
-            cosine = tf.math.divide_no_nan(cosine, own_lengths)
-            scale *= own_lengths
-        return Compared(own, lengths, scale, logits, cosine)
+            scale *= length(own_prototypes)
+            own_prototypes = unit(own_prototypes)
+        return Compared(own, lengths, scale, logits, dot(units, own_prototypes))
 
     def own_rows(self, units: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         if self.sub_centres == 1:

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import angle, distance, unit
+from keras_face.losses.geometry import angle, distance, dot, unit
 from keras_face.losses.mining import gather_anchors
 
 
@@ -164,7 +164,7 @@ class AngularTriplet(HardestTriplet):
         self.margin = margin
 
     def distance(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        return angle(tf.reduce_sum(first * second, axis=1))
+        return angle(dot(first, second))
 
     def cost(self, difference: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(difference + self.margin)
