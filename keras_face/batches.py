@@ -38,7 +38,7 @@ class Batches:
                 f"[training] batch_size: expected a multiple of {share} (replicas * accumulation_steps * "
                 f"images_per_identity), got {training.batch_size}"
             )
-        self._mixture, self._image_size = mixture, data.image_size
+        self._mixture, self._data = mixture, data
         self._augmentation = Augmentation(**dataclasses.asdict(config.augmentation))
         self._order: dict[str, Any] = {
             "batch_size": training.batch_size,
@@ -53,7 +53,8 @@ class Batches:
             self._mixture,
             start_step=start_step,
             augmentation=self._augmentation,
-            image_size=self._image_size,
+            image_size=self._data.image_size,
+            crop_from=self._data.crop_from or None,
             **self._order,
         )
 

@@ -39,6 +39,8 @@ def test_values_have_the_types_of_their_fields(tmp_path):
         ("[training]\nbatch_size = 0\n", ["[training] batch_size", "[1, inf]", "got 0"]),
         ("[data]\nbalance = perhaps\n", ["[data] balance", "True or False", "'perhaps'"]),
         ("[data]\nimage_size = 112\n", ["[data] image_size", "height, width", "112"]),
+        ("[data]\ncrop_from = 144\n", ["[data] crop_from", "height, width", "144"]),
+        ("[data]\ncrop_from = 144, 100\n", ["[data] crop_from", "(112, 112)", "(144, 100)"]),
         ("[loss]\nmargin = wide\n", ["[loss] margin", "a number", "'wide'"]),
         ("[data]\ntrain = vgg\n[vg]\nrecords = a\n", ["[data] train", "no [vgg]", "did you mean vg"]),
         ("[vgg]\nmxrec = a\n", ["[vgg] mxrec", "records"]),

@@ -62,6 +62,17 @@ def test_a_row_is_the_plain_crop_and_then_augmented_ones(dataset, tmp_path):
     assert all((beside[4 + row * 44 :][:40] > 150).any() for row in range(4))  # something is written there
 
 
+def test_a_sheet_of_random_windows_has_the_one_in_the_middle_and_then_others(dataset, tmp_path):
+    path = tmp_path / "sheet.png"
+    mixture, whole = mix([dataset], [None]), (SIZE[0] + 8, SIZE[1] + 8)
+    augment_preview.write_preview(
+        path, mixture, augment.Augmentation(flip=0.0), SIZE, crop_from=whole, rows=4, columns=9
+    )
+    edges = (cells(np.asarray(Image.open(path)), 4, 9) == 255).all(axis=-1).sum(axis=3)[:, :, 20]  # white pixels
+    assert len(set(edges[:, 0])) == 1
+    assert edges.min() < edges[0, 0] < edges.max()
+
+
 def test_the_same_seed_gives_the_same_sheet_and_another_one_another(dataset, tmp_path):
     pictures = []
     for number, seed in enumerate((1, 1, 2)):

@@ -348,6 +348,33 @@ def test_datasets_of_different_sizes_are_fitted_alike(datasets, tmp_path):
         np.testing.assert_array_equal(image, 77 if name == "big" else picture(f"{name}/0"))
 
 
+def test_random_windows_are_cut_at_every_place_alike_and_another_one_each_time(alone):
+    found = batches(alone, 60, crop_from=SIZE, image_size=(5, 6))
+    places = Counter()
+    of_photo = {}
+    for name, window in zip(names(found), column(found, "images"), strict=True):
+        whole = picture(f"{name}/0")
+        place = [(y, x) for y in range(2) for x in range(3) if np.array_equal(whole[y : y + 5, x : x + 6], window)]
+        assert len(place) == 1
+        places[place[0]] += 1
+        of_photo.setdefault(name, set()).add(place[0])
+    assert set(places) == set(itertools.product(range(2), range(3)))
+    assert max(places.values()) < 2 * min(places.values())  # 120 of each expected, standard deviation 10
+    assert all(len(seen) > 3 for seen in of_photo.values())
+
+
+def test_windows_do_not_hang_on_the_augmentation_and_come_after_it(alone):
+    plain, mirrored = (
+        column(batches(alone, 4, crop_from=SIZE, image_size=(6, 4), augmentation=augmentation), "images")
+        for augmentation in (None, Augmentation(flip=1.0))
+    )
+    names_of = names(batches(alone, 4))
+    for name, one, other in zip(names_of, plain, mirrored, strict=True):
+        whole = picture(f"{name}/0")
+        (x,) = (x for x in range(5) if np.array_equal(whole[:, x : x + 4], one))
+        np.testing.assert_array_equal(other, whole[:, ::-1][:, x : x + 4])
+
+
 def test_replicas_share_out_the_global_batch(alone, two_replicas):
     options = {"batch_size": 12, "seed": 5, "image_size": SIZE, "shuffle_buffer": 8}
     distributed = iter(two_replicas.experimental_distribute_dataset(train_stream(alone, **options)))
@@ -368,6 +395,11 @@ def test_replicas_share_out_the_global_batch(alone, two_replicas):
         ({"shuffle_buffer": 0}, "shuffle_buffer must be >= 1"),
         ({"seed": -1}, "seed must be >= 0"),
         ({"start_step": -1}, "step must be >= 0"),
+        (
+            {"crop_from": (6, 7)},
+            r"crop_from must be a \(height, width\) of at least image_size = \(6, 8\), got \(6, 7\)",
+        ),
+        ({"crop_from": (8,)}, r"crop_from must be a \(height, width\)"),
     ],
 )
 def test_arguments_out_of_range_are_refused(mixture, options, message):

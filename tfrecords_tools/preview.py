@@ -48,6 +48,7 @@ def main() -> str:
         mixture.mix(datasets, weights, settings.data.balance),
         augment.Augmentation(**dataclasses.asdict(settings.augmentation)),
         image_size,
+        crop_from=settings.data.crop_from or None,
         rows=ROWS.value,
         columns=COLUMNS.value,
         seed=SEED.value,

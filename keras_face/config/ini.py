@@ -223,6 +223,13 @@ def _check(config: Config, source: str) -> None:
             )
     if len(config.data.image_size) != 2:
         raise ValueError(f"{source}: [data] image_size: expected height, width, got {config.data.image_size}")
+    if (crop_from := config.data.crop_from) and (
+        len(crop_from) != 2 or any(whole < part for whole, part in zip(crop_from, config.data.image_size, strict=False))
+    ):
+        raise ValueError(
+            f"{source}: [data] crop_from: expected a height, width of at least image_size {config.data.image_size}, "
+            f"got {crop_from}"
+        )
     training, loss = config.training, config.loss
     if training.steps and training.epochs:
         raise ValueError(

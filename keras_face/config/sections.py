@@ -47,6 +47,11 @@ class DataConfig:
         "unknown people.",
     )
     image_size: tuple[int, ...] = setting((112, 112), "Height, width of the network's input in pixels.", 16, 1024)
+    crop_from: tuple[int, ...] = setting(
+        (),
+        "Height, width that training photos are fitted to instead, for a random window of image_size; empty: none.",
+        16,
+    )
     balance: bool = setting(False, "Every identity equally often, instead of every photo.")
     images_per_identity: int = setting(
         0, "0: every photo is an example; K: batches of batch_size / K face sets with K photos each.", 0, 1024

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_face.backend import tf
+from keras_face.data import images
 from keras_face.data.augment import Augmentation
 from keras_face.data.mixture import Mixture
 from keras_face.data.streams import train_stream
@@ -22,6 +23,7 @@ def write_preview(
     augmentation: Augmentation,
     image_size: Sequence[int],
     *,
+    crop_from: Sequence[int] | None = None,
     rows: int = 8,
     columns: int = 8,
     seed: int = 0,
@@ -33,6 +35,7 @@ def write_preview(
         mixture: Whose photos; the first of the stream with this seed.
         augmentation: What is done to them.
         image_size: (height, width) of the network's input, pixels.
+        crop_from: See `train_stream`; the plain crop is then the window in the middle.
         rows: Photos, >= 1.
         columns: Crops of each, the plain one among them, >= 2.
         seed: Of the choice of photos and of the augmentations, >= 0.
@@ -43,20 +46,24 @@ def write_preview(
     """
     if rows < 1 or columns < 2:
         raise ValueError(f"expected rows >= 1 and columns >= 2, got {rows} and {columns}")
-    stream = train_stream(mixture, batch_size=rows, seed=seed, image_size=image_size, shuffle_buffer=max(64, 4 * rows))
+    size, buffer = crop_from or image_size, max(64, 4 * rows)
+    stream = train_stream(mixture, batch_size=rows, seed=seed, image_size=size, shuffle_buffer=buffer)
     batch = next(stream.take(1).as_numpy_iterator())
-    plain = np.repeat(batch["images"], columns - 1, axis=0)
-    seeds = np.stack(np.broadcast_arrays(seed, np.arange(len(plain))), axis=1).astype(np.int64)
-    augmented = tf.function(augmentation.each, autograph=False)(tf.constant(plain), tf.constant(seeds)).numpy()
+    whole = np.repeat(batch["images"], columns - 1, axis=0)
+    seeds = np.stack(np.broadcast_arrays(seed, np.arange(len(whole))), axis=1).astype(np.int64)
+    augmented = tf.function(augmentation.each, autograph=False)(tf.constant(whole), tf.constant(seeds))
     height, width = image_size
-    augmented = augmented.reshape(rows, columns - 1, height, width, 3)
+    if crop_from:
+        augmented = images.random_windows(augmented, image_size, tf.constant(seeds)[:, ::-1])
+    augmented = augmented.numpy().reshape(rows, columns - 1, height, width, 3)
+    plain = tf.image.resize_with_crop_or_pad(batch["images"], height, width).numpy()
     line, cell = height + _GAP, width + _GAP
     sheet = Image.new("RGB", (columns * cell + _CAPTION + _GAP, rows * line + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(11)
     for row in range(rows):
         top = _GAP + row * line
-        for column, image in enumerate([batch["images"][row], *augmented[row]]):
+        for column, image in enumerate([plain[row], *augmented[row]]):
             sheet.paste(Image.fromarray(image), (_GAP + column * cell, top))
         label, name = int(batch["labels"][row]), batch["names"][row].decode(errors="replace")
         for number, text in enumerate((f"{label}: {_who(mixture, label)}", name)):

@@ -59,6 +59,20 @@ def fit(image: tf.Tensor, image_size: Sequence[int]) -> tf.Tensor:
     return tf.ensure_shape(tf.cond(same_scale, lambda: crop, resized), [*image.shape[:-3], height, width, 3])
 
 
+def random_windows(images: tf.Tensor, image_size: Sequence[int], seeds: tf.Tensor) -> tf.Tensor:
+    """Returns a window of each image, at a place that hangs on its seed alone; all places are equally likely.
+
+    Args:
+        images: uint8 [n, height, width, 3], static shape.
+        image_size: (height, width) of the windows, pixels, at most those of the images.
+        seeds: int64 [n, 2], one for each.
+
+    Returns: uint8 [n, *image_size, 3].
+    """
+    pairs = zip(tf.unstack(images), tf.unstack(seeds, images.shape[0]), strict=True)
+    return tf.stack([tf.image.stateless_random_crop(image, [*image_size, 3], seed) for image, seed in pairs])
+
+
 def standardise(images: tf.Tensor, dtype: tf.DType | str = "float32") -> tf.Tensor:
     """Returns (images - 127.5) / 128, the scale of every margin-softmax network since SphereFace.
 

@@ -21,6 +21,7 @@ def train_stream(
     batch_size: int,
     seed: int,
     image_size: Sequence[int],
+    crop_from: Sequence[int] | None = None,
     start_step: int = 0,
     images_per_set: int | None = None,
     augmentation: Augmentation | None = None,
@@ -40,6 +41,8 @@ def train_stream(
         batch_size: Examples of a batch over all replicas; a multiple of `images_per_set`.
         seed: Of order, choice and augmentation, >= 0.
         image_size: (height, width) of the batches, pixels; images of other sizes are fitted.
+        crop_from: (height, width), pixels; images are fitted to this size instead, and after augmentation a random
+            window of `image_size` is cut out of each. SeqFace: 128 x 128 of 144 x 144.
         start_step: Step of the first batch.
         images_per_set: None: every image of a set is an example of its own; K: every set gives K.
         augmentation: What is done to each image; None: nothing.
@@ -53,12 +56,15 @@ def train_stream(
         tf.errors.InvalidArgumentError: While iterating, at a label outside its dataset's range, an image that is not
             of its dataset's size (both name the record), or bytes that are no image (`unreadable` names the records).
     """
-    size = tuple(image_size)
+    size, fitted_size = tuple(image_size), tuple(crop_from or image_size)
+    if len(fitted_size) != 2 or any(whole < part for whole, part in zip(fitted_size, size, strict=False)):
+        raise ValueError(f"crop_from must be a (height, width) of at least image_size = {size}, got {fitted_size}")
     group = max(number for number in range(1, _GROUP + 1) if batch_size % number == 0)
     examples = _encoded(mixture, batch_size, seed, start_step, images_per_set, shuffle_buffer, group)
     first_numbers = tf.data.Dataset.range(start_step * batch_size, tf.int64.max, group)
     sizes = sorted({dataset.image_size for dataset in mixture.datasets})
     augmentation_seed = tf.constant(_derived(seed, "augmentation"), tf.int64)
+    window_seed = tf.constant(_derived(seed, "window"), tf.int64)
 
     def decoded(first_number: tf.Tensor, example: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         image_bytes, labels, names = example
@@ -74,13 +80,15 @@ def train_stream(
         with tf.control_dependencies([checked]):
             pixels = [tf.identity(image) for image in pixels]
         if len(sizes) == 1:
-            pixels = images.fit(tf.ensure_shape(tf.stack(pixels), [group, *sizes[0], 3]), size)
+            pixels = images.fit(tf.ensure_shape(tf.stack(pixels), [group, *sizes[0], 3]), fitted_size)
         else:
-            pixels = tf.stack([images.fit(image, size) for image in pixels])
+            pixels = tf.stack([images.fit(image, fitted_size) for image in pixels])
+        numbers = first_number + tf.range(group, dtype=tf.int64)
         if augmentation is not None:
-            numbers = first_number + tf.range(group, dtype=tf.int64)
-            seeds = tf.stack([tf.fill([group], augmentation_seed), numbers], axis=1)
-            pixels = augmentation.each(pixels, seeds)
+            pixels = augmentation.each(pixels, tf.stack([tf.fill([group], augmentation_seed), numbers], axis=1))
+        if fitted_size != size:
+            seeds = tf.stack([tf.fill([group], window_seed), numbers], axis=1)
+            pixels = images.random_windows(pixels, size, seeds)
         return {"images": pixels, "labels": labels, "names": names}
 
     options = tf.data.Options()
