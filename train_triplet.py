@@ -3,14 +3,14 @@
     python -m train_triplet
     python -m train_triplet --config config.ini --model_path output/vgg-ms1m --output_dir output/vgg-triplet
 
-Over the file's values it sets `loss.head=none`, `loss.centre_weight=0`, `loss.triplet_weight=10` and
-`data.images_per_identity=4`; flags and --set come after that.
+Over the file's values it sets `loss.head=none` and `loss.centre_weight=0`, and where the file has no triplets
+`loss.triplet_weight=10` and no face sets `data.images_per_identity=4`; flags and --set come after that.
 """
 
 from keras_face import commands, progress
+from keras_face.config import Config
 from keras_face.training import train
 
-TRIPLET = ("loss.head=none", "loss.centre_weight=0", "loss.triplet_weight=10", "data.images_per_identity=4")
 AFTER_QUICK_START = (
     "run.output_dir=output/quick_start_triplet",
     "model.model_path=output/quick_start",
@@ -21,9 +21,19 @@ AFTER_QUICK_START = (
 read_config = commands.training_flags("goes on from the built-in quick start of train_centre.")
 
 
+def triplets(file: Config) -> list[str]:
+    """Returns the overrides that make of a file's training one with triplets."""
+    overrides = ["loss.head=none", "loss.centre_weight=0"]
+    if not file.loss.triplet_weight:
+        overrides.append("loss.triplet_weight=10")
+    if file.data.images_per_identity < 2:
+        overrides.append("data.images_per_identity=4")
+    return overrides
+
+
 def main() -> int:
     progress.show_log()
-    train(read_config(TRIPLET, AFTER_QUICK_START))
+    train(read_config(triplets, AFTER_QUICK_START))
     return 0
 
 

@@ -64,7 +64,10 @@ IDENTITIES = (
     "loss.scale=16", "model.embedding_size=64",  # more people than dimensions, or all unknown people fit off the head
 )  # fmt: skip
 SECOND = (*IDENTITIES, "model.model_path={run}", "model.keep_prototypes=True", "schedule.learning_rate=0.03")
-TRACKS = ("data.train=synthetic, synthetic_tracks", "synthetic.tracks=100", "synthetic.frames_per_track=5")
+TRACKS = (
+    "data.train=synthetic, synthetic_tracks", "synthetic.tracks=100", "synthetic.frames_per_track=5",
+    "synthetic.tracks_weight=0.25",
+)  # fmt: skip
 AGENTS = tuple(
     f"loss sequence_agents.{setting}"
     for setting in ("weight=16", "scale=1", "margin=0.25", "dropout_ratio=0.5", "agent_rate=1")

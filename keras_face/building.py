@@ -4,12 +4,14 @@ import contextlib
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from keras_face import backbones, fine_tuning, losses, optimizers
 from keras_face.backend import keras, tf
-from keras_face.config import Config, LatseConfig, LossConfig, ModelConfig, RunConfig, TeacherConfig
+from keras_face.config import Config, LatseConfig, LossConfig, ModelConfig, RunConfig, TeacherConfig, load
 from keras_face.data.streams import Mixture
+from keras_face.export import Embedder, ServedModel, find_version, load_embedder, load_weights
 from keras_face.latse import Reconstruction
 from keras_face.losses.distillation import CosineDistillation
 from keras_face.model import FaceModel
@@ -75,6 +77,31 @@ def build_backbone(config: ModelConfig, image_size: tuple[int, ...], seed: int =
         dropout_seed=seed,
         synchronized=config.synchronized and replicas > 1,
     )
+
+
+def build_embedder(model_path: str | os.PathLike) -> Embedder | ServedModel:
+    """Returns the embedder of a trained model: of its export, or where it has none of its newest checkpoint.
+
+    Args:
+        model_path: SavedModel folder, folder of numbered ones, run folder, or a checkpoint in one, whose network is
+            then the one that the run's config.ini describes.
+
+    Raises: ValueError if there is neither.
+    """
+    try:
+        find_version(model_path)
+    except ValueError:
+        folders = (Path(model_path), *Path(model_path).parents[:2])
+        run = next((folder for folder in folders if (folder / "config.ini").is_file()), None)
+        if run is None:
+            raise ValueError(
+                f"{model_path}: expected an exported model, or a run's folder or checkpoint, found none"
+            ) from None
+        config = load(run / "config.ini")
+        with precision("float32"):
+            backbone = build_backbone(config.model, config.data.image_size)
+        return ServedModel(backbone, name=load_weights(backbone, model_path))
+    return load_embedder(model_path)
 
 
 def build_losses(

@@ -59,11 +59,13 @@ def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[
     return lambda: {flag.name: flag.value for flag in found}
 
 
-def training_flags(without_config: str) -> Callable[[Sequence[str], Sequence[str]], config.Config]:
+def training_flags(
+    without_config: str,
+) -> Callable[[Callable[[config.Config], Sequence[str]], Sequence[str]], config.Config]:
     """Returns a function that gives the configuration of a training, after defining the flags for it.
 
-    It takes overrides that go over the file's values, and further ones that do so without --config; those of the flags
-    come after them, --set last.
+    It takes a function from the file's configuration to overrides that go over it, and further ones that do so without
+    --config; those of the flags come after them, --set last.
 
     Args:
         without_config: What is trained without --config, for the help.
@@ -77,12 +79,14 @@ def training_flags(without_config: str) -> Callable[[Sequence[str], Sequence[str
         for name, key in config.FAMILIAR_FLAGS.items()
     }
 
-    def read(always: Sequence[str], on_quick_start: Sequence[str]) -> config.Config:
-        overrides = [*always, *(() if path.value else on_quick_start)]
-        overrides += [config.familiar(name, flag.value) for name, flag in familiar.items() if flag.value is not None]
+    def read(always: Callable[[config.Config], Sequence[str]], on_quick_start: Sequence[str]) -> config.Config:
+        file = path.value or config.QUICK_START
+        overrides = [*always(config.load(file, tiny=tiny.value)), *(() if path.value else on_quick_start)]
+        for name, flag in familiar.items():
+            overrides += config.familiar(name, flag.value) if flag.value is not None else []
         if output_dir.value is not None:
             overrides.append(f"run.output_dir={output_dir.value}")
-        return config.load(path.value or config.QUICK_START, [*overrides, *more.value], tiny=tiny.value)
+        return config.load(file, [*overrides, *more.value], tiny=tiny.value)
 
     return read
 

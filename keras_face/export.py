@@ -60,6 +60,7 @@ class ServedModel:
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")
         self.module.embed = tf.function(embed, input_signature=[images_spec])
         self.module.embed_bytes = tf.function(embed_bytes, input_signature=[bytes_spec])
+        self.signature = self.module.embed
 
     def assign(self, weights: Sequence[tf.Tensor]) -> None:
         """Sets all weights, in the order of `backbone.weights`."""

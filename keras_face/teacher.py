@@ -7,34 +7,40 @@ import numpy as np
 
 from keras_face.backend import tf
 from keras_face.data.images import fit
-from keras_face.export import load_embedder
+from keras_face.export import Embedder, ServedModel
 from keras_face.identities import read_prototypes
 from keras_face.losses.prototypes import products
 from keras_face.losses.teacher import TeacherOutput
 
 
 class Teacher:
-    """An exported model within the graph of a training; computes in float32, and no gradient goes into it.
+    """A trained model within the graph of another's training; computes in float32, and no gradient goes into it.
 
     To be made within the strategy's scope. It is no part of the student's checkpoints: a run that goes on reads it
     again.
 
     Args:
-        model_path: SavedModel folder, folder of numbered ones, or run folder; with `identities` a run folder.
+        embedder: The model.
+        model_path: Where it is from: with `identities` a run folder or a checkpoint.
         identities: The student's identities, in the order of their labels: the teacher's prototypes of them are read
             from its checkpoint; None: only its embeddings are wanted.
 
     Call arguments:
         images: uint8 [batch, height, width, 3], RGB; fitted to the size that the teacher was trained for.
 
-    Raises: ValueError if there is no such model, or it does not know all of the identities.
+    Raises: ValueError if it does not know all of the identities.
     """
 
-    def __init__(self, model_path: str | os.PathLike, identities: Sequence[str] | None = None):
-        self._embedder = load_embedder(model_path)
-        self.name = self._embedder.name
-        self.embedding_size = self._embedder.embedding_size
-        self.template: str | None = self._embedder.facts.get("template")
+    def __init__(
+        self,
+        embedder: Embedder | ServedModel,
+        model_path: str | os.PathLike,
+        identities: Sequence[str] | None = None,
+    ):
+        self._embedder = embedder
+        self.name = embedder.name
+        self.embedding_size = embedder.embedding_size
+        self.template: str | None = embedder.facts.get("template") if isinstance(embedder, Embedder) else None
         self.num_identities: int | None = None
         if identities is None:
             return

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_face import building, fine_tuning, identities, optimizers
 from keras_face import config as configuration
+from keras_face.alignment import templates
 from keras_face.backend import keras, tf
 from keras_face.batches import Batches
 from keras_face.config import Config
@@ -152,17 +153,22 @@ class _Training:
         if not model_path:
             return None
         known = self.identities if building.needs_teachers_prototypes(self.config) else None
-        teacher = Teacher(model_path, known)
+        teacher = Teacher(building.build_embedder(model_path), model_path, known)
         logger.info(
             "the teacher is %s, embeddings of %d numbers%s",
             teacher.name,
             teacher.embedding_size,
             "" if known is None else f", prototypes of all {len(known)} people",
         )
-        template = self.mixture.datasets[0].template
+        template = self._template()
         if teacher.template not in (None, template):
             logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
         return teacher
+
+    def _template(self) -> str:
+        """Returns what the network's input is aligned to: with `crop_from` the middle of the crops."""
+        template, data = self.mixture.datasets[0].template, self.config.data
+        return templates.of_window(template, data.crop_from, data.image_size) if data.crop_from else template
 
     def _served(self, name: str) -> ServedModel:
         """Returns a float32 copy of the network, freshly initialised as the training's was, to measure and export."""
@@ -323,7 +329,7 @@ class _Training:
             return {}
         facts = {
             "backbone": self.config.model.backbone,
-            "template": self.mixture.datasets[0].template,
+            "template": self._template(),
             "loss": self.config.loss.head,
         }
         folder = export_model(self.served, self.output_dir / "export", int(self.step.numpy()), facts)

@@ -12,6 +12,7 @@ from keras_face.alignment.aligner import FACES, Aligner, choose
 from keras_face.alignment.detector import Detector, Face
 from keras_face.alignment.landmark_files import ListedLandmarks
 from keras_face.alignment.photo_files import read_photo
+from keras_face.data import images
 
 MIRRORED = [1, 0, 2, 4, 3]  # the order of the landmarks in a mirrored photo
 
@@ -78,6 +79,31 @@ def test_seqface_lays_eyes_and_mouth_at_thirds_of_144(side, eye, mouth):
     golden = templates.template(f"seqface{side}_eyes").landmarks
     np.testing.assert_allclose(golden[1, 0] - golden[0, 0], 48, atol=1e-3)
     np.testing.assert_allclose(golden[:2, 1], 144 * 0.381966 - (144 - side) / 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", ["", "_eyes"])
+def test_the_middle_of_seqfaces_large_crop_is_its_small_one(suffix):
+    assert templates.of_window(f"seqface144{suffix}", (144, 144), (128, 128)) == f"seqface128{suffix}"
+    assert templates.of_window("arcface", (112, 112), (112, 96)) == "arcface112x96"
+    assert templates.of_window("of my own", (144, 144), (128, 128)) == "of my own"
+
+
+@pytest.mark.parametrize(
+    "name, whole", [("arcface", (144, 144)), ("arcface112x96", (126, 108)), ("arcface", (144, 120))]
+)
+def test_a_point_of_a_crop_is_where_the_template_of_its_window_says(name, whole):
+    template = templates.template(name)
+    made = templates.template(templates.of_window(name, whole, (112, 96)))
+    assert made.image_size == (112, 96)
+    y, x = np.mgrid[: template.image_size[0], : template.image_size[1]]
+    for before, after in zip(template.landmarks, made.landmarks, strict=True):
+        dot = 255 * np.exp(-((x - before[0]) ** 2 + (y - before[1]) ** 2) / 8)
+        crop = images.fit(np.repeat(dot[..., np.newaxis], 3, axis=2).round().astype(np.uint8), whole).numpy()
+        top, left = (whole[0] - 112) // 2, (whole[1] - 96) // 2
+        window = crop[top : top + 112, left : left + 96, 0].astype(float)
+        rows, columns = np.mgrid[:112, :96]
+        found = [(columns * window).sum() / window.sum(), (rows * window).sum() / window.sum()]
+        np.testing.assert_allclose(found, after, atol=0.3)  # fitting takes whole pixels
 
 
 @pytest.mark.parametrize("name", ["seqface144", "seqface128"])

@@ -185,5 +185,12 @@ def test_every_familiar_flag_stands_for_a_key_that_exists():
 
 
 def test_net_depth_names_the_network_of_margin_centre_face():
-    assert config.familiar("net_depth", "50") == "model.backbone=lresnet50e_ir"
-    assert config.familiar("net_depth", "iresnet18") == "model.backbone=iresnet18"
+    assert config.familiar("net_depth", "50") == ["model.backbone=lresnet50e_ir"]
+    assert config.familiar("net_depth", "iresnet18") == ["model.backbone=iresnet18"]
+
+
+def test_epochs_that_are_asked_for_take_the_place_of_the_files_steps(repository):
+    path = repository / "recipes" / "margin_centre_face.ini"
+    assert config.load(path).training.steps > 0
+    training = config.load(path, config.familiar("epoch", "3")).training
+    assert (training.steps, training.epochs) == (0, 3)

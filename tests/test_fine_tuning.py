@@ -1,11 +1,14 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_face import backbones, config, identities, losses
+from keras_face.alignment import templates
 from keras_face.backend import keras, tf
+from keras_face.building import build_embedder
 from keras_face.data.images import standardise
 from keras_face.export import ServedModel, export_model, load_embedder, load_weights
 from keras_face.fine_tuning import freeze, learning_rate_factors, stages
@@ -234,12 +237,26 @@ def test_people_who_stay_keep_their_prototypes_and_the_network_its_outputs(train
 def test_a_teachers_cosines_are_with_the_prototypes_of_the_students_people(trained, photos):
     names = json.loads((trained / "checkpoints" / "identities.json").read_text())
     asked = [names[4], names[1], names[5]]
-    seen = Teacher(trained, asked)(tf.constant(photos))
+    seen = Teacher(load_embedder(trained), trained, asked)(tf.constant(photos))
     embeddings = load_embedder(trained)(photos)
     rows = np.array([prototypes(trained)[name] for name in asked])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(seen.embeddings, embeddings, atol=1e-6)
     np.testing.assert_allclose(seen.cosines, embeddings @ rows.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["run", "checkpoint"])
+def test_a_teacher_may_be_a_run_that_was_stopped_before_its_export(kind, trained, photos, tmp_path):
+    for name in ("checkpoints", "config.ini"):
+        (shutil.copytree if name == "checkpoints" else shutil.copy)(trained / name, tmp_path / name)
+    path = tmp_path if kind == "run" else Path(tf.train.latest_checkpoint(str(tmp_path / "checkpoints")))
+    names = json.loads((trained / "checkpoints" / "identities.json").read_text())
+    seen = Teacher(build_embedder(path), path, names)(tf.constant(photos))
+    expected = Teacher(load_embedder(trained), trained, names)(tf.constant(photos))
+    np.testing.assert_allclose(seen.embeddings, expected.embeddings, atol=1e-6)
+    np.testing.assert_allclose(seen.cosines, expected.cosines, atol=1e-5)
+    with pytest.raises(ValueError, match="expected an exported model, or a run's folder or checkpoint, found none"):
+        build_embedder(tmp_path / "elsewhere" / "and" / "further")
 
 
 def test_where_nobody_knows_whose_the_prototypes_are_is_said_so(trained, tmp_path):
@@ -250,6 +267,13 @@ def test_where_nobody_knows_whose_the_prototypes_are_is_said_so(trained, tmp_pat
     (tmp_path / "checkpoints" / "identities.json").unlink()
     with pytest.raises(ValueError, match=r"expected identities\.json beside it"):
         identities.read_prototypes(tmp_path)
+
+
+def test_an_export_of_random_windows_says_what_the_middle_one_is_aligned_to(tmp_path):
+    run(tmp_path, "data.crop_from=18,20")
+    template = load_embedder(tmp_path).facts["template"]
+    assert template == templates.of_window("arcface", (18, 20), (16, 16))
+    assert template.startswith("16x16:")
 
 
 def test_a_run_that_goes_on_with_other_people_is_refused(trained, tmp_path):

@@ -35,11 +35,13 @@ ALLOWED = {
     "latse": {"backend"},
     "teacher": {"backend", "data", "export", "losses", "identities"},
     "building": {
-        "backend", "config", "data", "backbones", "losses", "optimizers", "model", "fine_tuning", "latse", "teacher",
+        "backend", "config", "data", "backbones", "losses", "optimizers", "model", "export", "fine_tuning", "latse",
+        "teacher",
     },
     "training": {
-        "backend", "config", "data", "backbones", "losses", "optimizers", "progress", "model", "export", "evaluation",
-        "measurement", "validation", "building", "identities", "latse", "teacher", "batches", "fine_tuning",
+        "backend", "config", "data", "alignment", "backbones", "losses", "optimizers", "progress", "model", "export",
+        "evaluation", "measurement", "validation", "building", "identities", "latse", "teacher", "batches",
+        "fine_tuning",
     },
 }  # fmt: skip
 LIBRARIES_OF_ONE_MODULE = {

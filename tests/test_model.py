@@ -5,7 +5,7 @@ import pytest
 
 from keras_face import losses
 from keras_face.backend import keras, tf
-from keras_face.export import ServedModel, export_model
+from keras_face.export import ServedModel, export_model, load_embedder
 from keras_face.losses.teacher import TeacherOutput
 from keras_face.model import FaceModel
 from keras_face.teacher import Teacher
@@ -290,7 +290,7 @@ def test_a_student_learns_from_a_teacher_on_two_replicas_what_it_learns_on_one(o
     made = []
     for strategy in (one_replica, two_replicas):
         with strategy.scope():
-            teacher = with_cosines(Teacher(exported[1]))
+            teacher = with_cosines(Teacher(load_embedder(exported[1]), exported[1]))
             made.append(taught(teacher, mask=functools.partial(losses.teacher_mask, top_k=2)))
     one, two = made
     seen_by_one, seen_by_two = train(one, one_replica), train(two, two_replicas)
@@ -304,7 +304,7 @@ def test_a_student_learns_from_a_teacher_on_two_replicas_what_it_learns_on_one(o
 
 def test_a_teacher_gives_the_losses_the_unit_embeddings_of_the_export_for_photos_of_its_own_size(exported):
     served, folder = exported
-    made = taught(with_cosines(Teacher(folder)))
+    made = taught(with_cosines(Teacher(load_embedder(folder), folder)))
     whole = batch()
     student = made(whole["images"]).numpy()
     large = np.repeat(np.repeat(whole["images"].numpy(), 2, axis=1), 2, axis=2)  # what resizing by areas gives
@@ -317,7 +317,7 @@ def test_a_teacher_gives_the_losses_the_unit_embeddings_of_the_export_for_photos
 
 
 def test_a_teacher_is_neither_trained_nor_saved_and_a_restored_student_goes_on_with_it(exported, tmp_path):
-    teacher = Teacher(exported[1])
+    teacher = Teacher(load_embedder(exported[1]), exported[1])
     photos = tf.constant(np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)), tf.uint8)
     before = teacher(photos).embeddings.numpy()
     made = taught(with_cosines(teacher))
@@ -327,7 +327,7 @@ def test_a_teacher_is_neither_trained_nor_saved_and_a_restored_student_goes_on_w
     assert (3, 3, 3, 3) not in shapes  # the teacher's convolution
     assert len(made.trainable_variables) == 5
     made.train_step(batch(seed=1))
-    again = taught(with_cosines(Teacher(exported[1])))
+    again = taught(with_cosines(Teacher(load_embedder(exported[1]), exported[1])))
     tf.train.Checkpoint(model=again).read(path).assert_existing_objects_matched()
     again.train_step(batch(seed=1))
     for left, right in zip(made.get_weights(), again.get_weights(), strict=True):

@@ -1,5 +1,7 @@
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +51,10 @@ PUBLISHED = [
     ("gugugirls", "schedule.warmup_steps", 20 * 661),
     ("gugugirls", "schedule.learning_rate", 0.01),
     ("gugugirls", "model.embedding_size", 4096),
+    ("gugugirls", "optimizer.momentum", 0.9),
     ("seqface_1", "data.image_size", (128, 128)),
-    ("seqface_1", "augmentation.shift", (144 - 128) / 2 / 128),
+    ("seqface_1", "data.crop_from", (144, 144)),
+    ("seqface_2", "data.crop_from", (144, 144)),
     ("seqface_1", "schedule.learning_rate", 0.01),
     ("seqface_1", "training.batch_size", 64),
     ("seqface_1", "training.steps", 300000),
@@ -182,6 +186,9 @@ def test_its_tiny_set_runs_the_same_code_on_drawn_people(name):
             assert getattr(getattr(real, section), key, None) == getattr(getattr(tiny, section), key, None)
     assert bool(real.latse.weight) == bool(tiny.latse.weight)
     assert bool(real.data.images_per_identity) == bool(tiny.data.images_per_identity)
+    assert real.ytf.enable == tiny.ytf.enable
+    assert not tiny.ytf.enable or (tiny.ytf.prefix, tiny.ytf.pairs, tiny.ytf.splits) == ("synthetic", "", "")
+    assert bool(real.data.crop_from) == bool(tiny.data.crop_from)
     assert (real.lfw.enable, tiny.lfw.prefix, tiny.lfw.npdata, tiny.lfw.pairs) == (True, "synthetic", "", "")
     assert tiny.training.steps * tiny.training.batch_size <= 64
 
@@ -229,8 +236,31 @@ def test_the_learning_rate_changes_at_the_published_steps(name, steps, factors):
 def test_known_people_and_tracks_are_one_to_one():
     loaded = load("seqface_2")
     assert [loaded.datasets[name].weight for name in loaded.data.train] == [1, 1]
-    tiny = load("seqface_2", tiny=True).synthetic  # without weights, by the number of photos
-    assert tiny.people * tiny.photos_per_person == tiny.tracks * tiny.frames_per_track
+    tiny = load("seqface_2", tiny=True).synthetic
+    assert tiny.tracks_weight == 1
+    assert tiny.people * tiny.photos_per_person != tiny.tracks * tiny.frames_per_track
+
+
+def test_mirror_images_are_measured_with_where_the_original_had_them():
+    without = {"margin_centre_face", "margin_centre_face_triplet", "insightface_foamliu", "seqface_1", "seqface_2"}
+    assert {name for name in NAMES if not load(name).validation.flip} == without
+
+
+def test_train_triplet_keeps_what_a_file_says_of_triplets(repository, tmp_path):
+    (tmp_path / "own.ini").write_text("[loss]\ntriplet_weight = 1\n[data]\nimages_per_identity = 8\n")
+    (tmp_path / "none.ini").write_text("[loss]\nhead = arcface\ncentre_weight = 0.3\n")
+    program = (
+        "from keras_face import config; import sys, train_triplet\n"
+        "for path in sys.argv[1:]:\n"
+        "    loaded = config.load(path, train_triplet.triplets(config.load(path)))\n"
+        "    loss = loaded.loss\n"
+        "    print(loss.head, loss.centre_weight, loss.triplet_weight, loaded.data.images_per_identity)"
+    )
+    paths = [tmp_path / "own.ini", tmp_path / "none.ini", repository / "config.ini.example"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)], cwd=repository, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["none 0.0 1.0 8", "none 0.0 10.0 4", "none 0.0 10.0 4"]
 
 
 def test_the_angular_centre_is_margin_centre_faces_alone():

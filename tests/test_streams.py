@@ -168,6 +168,15 @@ def test_automatic_weights_are_photos_or_with_balance_people_and_tracks(datasets
     np.testing.assert_allclose(mixture.weights, np.array(shares) / sum(shares))
 
 
+def test_tracks_have_half_of_a_batch_beside_people_unless_weights_say_otherwise(datasets, tmp_path):
+    tracks = [write(tmp_path / name, [(-1, 3 * n), (-2, n)]) for n, name in enumerate("ab", 1)]
+    people = [datasets["photos"], datasets["sets"]]  # 28 and 42 photos
+    assert mix([people[0], tracks[0], people[1]], [None] * 3).weights == pytest.approx((28 / 140, 1 / 2, 42 / 140))
+    assert mix([people[0], *tracks], [None] * 3).weights == pytest.approx((1 / 2, 1 / 6, 1 / 3))
+    assert mix([people[0], *tracks], [2, 1, 1]).weights == (0.5, 0.25, 0.25)
+    assert mix(tracks, [None] * 2).weights == pytest.approx((1 / 3, 2 / 3))
+
+
 def test_every_dataset_gets_its_share_of_every_stretch(mixed_batches):
     found = [name.split("/")[0] for name in names(mixed_batches)]
     for start in range(0, 600, 60):

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import itertools
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_face.config import SyntheticConfig
-from keras_face.data import synthetic
+from keras_face.config import DatasetConfig, SyntheticConfig
+from keras_face.data import folders, synthetic
 from keras_face.data.prepare import training_datasets
 from keras_face.data.synthetic import conditions, draw, person, track_conditions
 from keras_face.data.synthetic_pose import TEMPLATE
@@ -329,3 +330,36 @@ def test_drawn_tracks_become_records_of_unknown_people_once(tmp_path):
     assert (dataset.num_identities, dataset.num_sequences, dataset.num_images) == (0, 3, 6)
     assert dataset.image_size == (112, 112)
     assert sorted(np.load(dataset.path / "index.npy")["label"].tolist()) == [-3, -2, -1]
+
+
+def test_records_for_batches_of_people_hold_enough_photos_of_everybody_who_has_them(tmp_path, caplog):
+    photos = tmp_path / "photos"
+    synthetic.write_photos(photos, 1, 1)
+    (photo,) = photos.glob("*/*.jpg")
+    for count in range(2, 14):
+        folder = tmp_path / "people" / f"{count:02}"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            shutil.copy(photo, folder / f"{number}.jpg")
+    section = DatasetConfig(photos=str(tmp_path / "people"))
+    ((dataset,), _) = training_datasets(["own"], {"own": section}, SyntheticConfig(), 0, tmp_path, 4)
+    people = np.array([int(dataset.identities[label]) for label in dataset.index["label"]])
+    assert (dataset.index["images"] >= np.minimum(people, 4)).all()
+    assert dataset.num_images == sum(range(2, 14))
+    assert not caplog.records
+    for set_size in (1, 4):
+        folders.write_folder(tmp_path / "people", tmp_path / f"of{set_size}", set_size=set_size, progress=False)
+    with caplog.at_level("WARNING"):
+        section = DatasetConfig(records=str(tmp_path / "of4"))
+        training_datasets(["own"], {"own": section}, SyntheticConfig(), 0, tmp_path, 4)
+    # 5 as 3 + 2, 6 as 3 + 3, 7 as 4 + 3, 9 as 3 + 3 + 3, 10 as 4 + 3 + 3, 11 as 4 + 4 + 3, 13 as 4 + 3 + 3 + 3.
+    assert "14 of 27 sets have fewer than 4 photos though the person has as many" in caplog.text
+    section = DatasetConfig(records=str(tmp_path / "of1"))
+    with pytest.raises(ValueError, match="every record holds one photo; write it again with --set_size 7"):
+        training_datasets(["own"], {"own": section}, SyntheticConfig(), 0, tmp_path, 4)
+
+
+def test_drawn_tracks_have_the_weight_that_is_asked_for(tmp_path):
+    drawn = SyntheticConfig(people=2, photos_per_person=2, tracks=3, frames_per_track=2, tracks_weight=0.5)
+    _, weights = training_datasets(["synthetic", "synthetic_tracks"], {}, drawn, 0, tmp_path)
+    assert weights == [1, 0.5]

@@ -68,6 +68,28 @@ def template(name_or_numbers: str | Sequence[float]) -> Template:
     return Template(str(name_or_numbers), np.array(numbers, np.float32).reshape(5, 2), size)
 
 
+def of_window(name: str, whole_size: Sequence[int], image_size: Sequence[int]) -> str:
+    """Returns the template of the middle of crops, by name or by numbers; a name that is not known stays.
+
+    Args:
+        name: Template of the crops.
+        whole_size: (height, width) that they are fitted to first, pixels, as by `data.images.fit`.
+        image_size: (height, width) of the window in the middle, pixels.
+    """
+    try:
+        whole = template(name)
+    except ValueError:
+        return name
+    size, before = np.array(whole_size[::-1]), np.array(whole.image_size[::-1])  # width, height
+    scale = (size / before).max()
+    landmarks = (whole.landmarks + 0.5 - before / 2) * scale + np.array(image_size[::-1]) / 2 - 0.5
+    for other in _known().values():
+        alike = (other.image_size, other.anchors) == (tuple(image_size), whole.anchors)
+        if alike and np.allclose(other.landmarks, landmarks, atol=0.01):
+            return other.name
+    return f"{image_size[0]}x{image_size[1]}:{','.join(f'{number:.3f}' for number in landmarks.ravel())}"
+
+
 def _known() -> dict[str, Template]:
     narrow = np.array(_ARCFACE_112X96)
     found = [

@@ -100,8 +100,8 @@ def write(config: Config, path: str | os.PathLike) -> None:
     Path(path).write_text("\n".join(parts), encoding="utf-8")
 
 
-def familiar(flag: str, value: str) -> str:
-    """Returns the override that a flag of margin-centre-face stands for.
+def familiar(flag: str, value: str) -> list[str]:
+    """Returns the overrides that a flag of margin-centre-face stands for.
 
     Args:
         flag: A key of `FAMILIAR_FLAGS`.
@@ -109,7 +109,8 @@ def familiar(flag: str, value: str) -> str:
     """
     if flag == "net_depth" and value.isdigit():
         value = f"lresnet{value}e_ir"
-    return f"{FAMILIAR_FLAGS[flag]}={value}"
+    instead = ["training.steps=0"] if flag == "epoch" else []
+    return [*instead, f"{FAMILIAR_FLAGS[flag]}={value}"]
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

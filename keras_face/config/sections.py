@@ -106,7 +106,9 @@ class DatasetConfig:
     people: str = setting("", "Text file of the people to use, LFW's people format or a name a line; empty: all.")
     min_photos: int = setting(1, "People with fewer photos are left out.", 1)
     set_size: int = setting(1, "Photos of one person in a record, at most.", 1, 1024)
-    weight: float = setting(-1.0, "Share in the mixture, relative to the others; negative: by the number of photos.")
+    weight: float = setting(
+        -1.0, "Share in the mixture, relative to the others; negative: by photos, all tracks as much as all people."
+    )
     train_list: str = setting("", "List file of photos, `path label` or `path,label` a line (margin-centre-face).")
     prefix: str = setting("", "Folder that the paths of train_list start from.")
     mxrec: str = setting("", "Refused: InsightFace's .rec files must become records first.")
@@ -120,6 +122,9 @@ class SyntheticConfig:
     photos_per_person: int = setting(20, "Drawn photos of each.", 2)
     tracks: int = setting(200, "Drawn tracks of unknown people, another person in each.", 1)
     frames_per_track: int = setting(8, "Frames of each.", 1)
+    tracks_weight: float = setting(
+        -1.0, "Share of the drawn tracks in the mixture, beside 1 of the drawn people; negative: automatic."
+    )
     difficulty: float = setting(0.5, "Spread of pose, light and the rest, and likeness of the people.", 0, 1)
     test_difficulty: float = setting(
         0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1

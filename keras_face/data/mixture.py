@@ -58,7 +58,8 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
     Args:
         datasets: At least one, each once, all aligned to one template.
         weights: Share of each relative to the others; or all None or negative: by the number of photos, or of people
-            and tracks with `balance`. Not both kinds: a weight of 1 beside a photo count is a trap.
+            and tracks with `balance`, but datasets of tracks alone have half together, beside those of people (SeqFace:
+            one to one). Not both kinds: a weight of 1 beside a photo count is a trap.
         balance: Whether every identity (and track) of a dataset is equally frequent, instead of every photo.
 
     Raises: ValueError if any of this is not so.
@@ -76,9 +77,18 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
         given = [
             dataset.num_identities + dataset.num_sequences if balance else dataset.num_images for dataset in datasets
         ]
+        of_kind = {
+            kind: sum(weight for dataset, weight in zip(datasets, given, strict=True) if _tracks_alone(dataset) == kind)
+            for kind in (True, False)
+        }
+        given = [weight / of_kind[_tracks_alone(dataset)] for dataset, weight in zip(datasets, given, strict=True)]
     elif len(given) < len(weights) or not all(0 < weight < math.inf for weight in given):
         raise ValueError(f"weights must be all positive, or all None or negative (automatic), got {list(weights)}")
     return Mixture(tuple(datasets), tuple(weight / sum(given) for weight in given), balance)
+
+
+def _tracks_alone(dataset: DatasetInfo) -> bool:
+    return not dataset.num_identities
 
 
 def mixing_table(mixture: Mixture) -> str:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from keras_face.config import DatasetConfig, LfwConfig, SyntheticConfig, YtfConfig
 from keras_face.data import folders, synthetic
 from keras_face.data.records import DatasetInfo, FaceSet, open_dataset, write
@@ -34,8 +36,8 @@ def training_datasets(
         drawn: How many people and tracks to draw, and how.
         seed: Seed of the drawn people.
         output_dir: Folder of the run; records whose section names no folder go to its `records/`.
-        images_per_identity: Photos of one person that a batch needs together; records hold at least as many, if the
-            person has them.
+        images_per_identity: Photos of one person that a batch needs together; every record that is written holds at
+            least as many, if the person has them.
 
     Raises:
         ValueError: No names, a dataset that has neither records nor photos, or records that all hold a single photo
@@ -60,16 +62,37 @@ def training_datasets(
             section = dataclasses.replace(section, photos=str(photos))
         if name == SYNTHETIC_TRACKS and not section.records:
             section = dataclasses.replace(section, records=str(_drawn_tracks(drawn, seed, output_dir)))
-        section = dataclasses.replace(section, set_size=max(section.set_size, images_per_identity))
+        # Photos are dealt evenly: of sets of up to 2 K - 1 none has fewer than K, unless the person has.
+        enough = 2 * images_per_identity - 1
+        section = dataclasses.replace(section, set_size=max(section.set_size, enough))
         dataset = _records(name, section, output_dir)
-        if images_per_identity > 1 and dataset.num_images == dataset.num_records:
-            raise ValueError(
-                f"{dataset.path}: expected sets of up to {images_per_identity} photos of one person, but every record "
-                f"holds one photo; write it again with --set_size {images_per_identity}"
-            )
+        if images_per_identity > 1:
+            _check_sets(dataset, images_per_identity, enough)
         opened.append(dataset)
-        weights.append(section.weight)
+        drawn_weight = {SYNTHETIC: 1.0, SYNTHETIC_TRACKS: drawn.tracks_weight}
+        weights.append(drawn_weight.get(name, section.weight) if drawn.tracks_weight >= 0 else section.weight)
     return opened, weights
+
+
+def _check_sets(dataset: DatasetInfo, images_per_identity: int, enough: int) -> None:
+    """Raises ValueError where every record holds one photo, and warns of sets that are smaller than they could be."""
+    if dataset.num_images == dataset.num_records:
+        raise ValueError(
+            f"{dataset.path}: expected sets of several photos of one person, but every record holds one photo; "
+            f"write it again with --set_size {enough}"
+        )
+    people, sizes = np.unique(dataset.index["label"], return_inverse=True)[1], dataset.index["images"]
+    short = (np.bincount(people, sizes)[people] >= images_per_identity) & (sizes < images_per_identity)
+    if short.any():
+        logger.warning(
+            "%s: %d of %d sets have fewer than %d photos though the person has as many, so photos repeat in a batch; "
+            "written with --set_size %d or more they would not",
+            dataset.path,
+            short.sum(),
+            len(short),
+            images_per_identity,
+            enough,
+        )
 
 
 def _drawn_tracks(drawn: SyntheticConfig, seed: int, output_dir: Path) -> Path:
