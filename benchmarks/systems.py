@@ -117,10 +117,11 @@ SHOWN = {
         {
             "plain": Arm(()),
             "half of the photos masked": Arm(("augmentation.mask=0.5",)),
-            "the same, with as many unmasked photos as in plain": Arm(("augmentation.mask=0.5",), steps=2),
+            "half of the photos masked, twice the steps": Arm(("augmentation.mask=0.5",), steps=2),
+            "plain, twice the steps": Arm((), steps=2),
         },
         (*PLAIN, *MASKED),
-        ((1, 0), (2, 0)),
+        ((1, 0), (2, 3)),
     ),
     "latse": Effect(
         {
