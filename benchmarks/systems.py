@@ -66,7 +66,7 @@ IDENTITIES = (
 SECOND = (*IDENTITIES, "model.model_path={run}", "model.keep_prototypes=True", "schedule.learning_rate=0.03")
 TRACKS = (
     "data.train=synthetic, synthetic_tracks", "synthetic.tracks=100", "synthetic.frames_per_track=5",
-    "synthetic.tracks_weight=0.25",
+    "synthetic.weight=4", "synthetic_tracks.weight=1",
 )  # fmt: skip
 AGENTS = tuple(
     f"loss sequence_agents.{setting}"

@@ -236,8 +236,9 @@ def test_the_learning_rate_changes_at_the_published_steps(name, steps, factors):
 def test_known_people_and_tracks_are_one_to_one():
     loaded = load("seqface_2")
     assert [loaded.datasets[name].weight for name in loaded.data.train] == [1, 1]
-    tiny = load("seqface_2", tiny=True).synthetic
-    assert tiny.tracks_weight == 1
+    loaded = load("seqface_2", tiny=True)
+    tiny = loaded.synthetic
+    assert (tiny.weight, loaded.datasets["synthetic_tracks"].weight) == (1, 1)
     assert tiny.people * tiny.photos_per_person != tiny.tracks * tiny.frames_per_track
 
 

@@ -359,7 +359,8 @@ def test_records_for_batches_of_people_hold_enough_photos_of_everybody_who_has_t
         training_datasets(["own"], {"own": section}, SyntheticConfig(), 0, tmp_path, 4)
 
 
-def test_drawn_tracks_have_the_weight_that_is_asked_for(tmp_path):
-    drawn = SyntheticConfig(people=2, photos_per_person=2, tracks=3, frames_per_track=2, tracks_weight=0.5)
-    _, weights = training_datasets(["synthetic", "synthetic_tracks"], {}, drawn, 0, tmp_path)
+def test_drawn_people_and_tracks_have_the_weights_that_are_asked_for(tmp_path):
+    drawn = SyntheticConfig(people=2, photos_per_person=2, tracks=3, frames_per_track=2, weight=1)
+    sections = {"synthetic_tracks": DatasetConfig(weight=0.5)}
+    _, weights = training_datasets(["synthetic", "synthetic_tracks"], sections, drawn, 0, tmp_path)
     assert weights == [1, 0.5]

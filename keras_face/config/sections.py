@@ -51,6 +51,7 @@ class DataConfig:
         (),
         "Height, width that training photos are fitted to instead, for a random window of image_size; empty: none.",
         16,
+        1024,
     )
     balance: bool = setting(False, "Every identity equally often, instead of every photo.")
     images_per_identity: int = setting(
@@ -118,13 +119,13 @@ class DatasetConfig:
 class SyntheticConfig:
     """Drawn people, where `synthetic` is asked for, and drawn tracks, where `synthetic_tracks` is."""
 
+    weight: float = setting(
+        -1.0, "Share of the drawn people in the mixture; that of the tracks is in [synthetic_tracks]."
+    )
     people: int = setting(200, "Drawn people to train on.", 2)
     photos_per_person: int = setting(20, "Drawn photos of each.", 2)
     tracks: int = setting(200, "Drawn tracks of unknown people, another person in each.", 1)
     frames_per_track: int = setting(8, "Frames of each.", 1)
-    tracks_weight: float = setting(
-        -1.0, "Share of the drawn tracks in the mixture, beside 1 of the drawn people; negative: automatic."
-    )
     difficulty: float = setting(0.5, "Spread of pose, light and the rest, and likeness of the people.", 0, 1)
     test_difficulty: float = setting(
         0.5, "The same for the drawn LFW-style and YTF-style sets, of further people.", 0, 1

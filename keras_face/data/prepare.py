@@ -69,8 +69,7 @@ def training_datasets(
         if images_per_identity > 1:
             _check_sets(dataset, images_per_identity, enough)
         opened.append(dataset)
-        drawn_weight = {SYNTHETIC: 1.0, SYNTHETIC_TRACKS: drawn.tracks_weight}
-        weights.append(drawn_weight.get(name, section.weight) if drawn.tracks_weight >= 0 else section.weight)
+        weights.append(drawn.weight if name == SYNTHETIC else section.weight)
     return opened, weights
 
 
