@@ -13,7 +13,7 @@ read_config = commands.training_flags("the built-in quick start on drawn people.
 
 def main() -> int:
     progress.show_log()
-    train(read_config(lambda _: (), ()))
+    train(read_config(lambda file: (), ()))
     return 0
 
 

@@ -7,6 +7,8 @@ Over the file's values it sets `loss.head=none` and `loss.centre_weight=0`, and 
 `loss.triplet_weight=10` and no face sets `data.images_per_identity=4`; flags and --set come after that.
 """
 
+from collections.abc import Callable
+
 from keras_face import commands, progress
 from keras_face.config import Config
 from keras_face.training import train
@@ -21,12 +23,19 @@ AFTER_QUICK_START = (
 read_config = commands.training_flags("goes on from the built-in quick start of train_centre.")
 
 
-def triplets(file: Config) -> list[str]:
-    """Returns the overrides that make of a file's training one with triplets."""
+def triplets(file: Callable[..., Config]) -> list[str]:
+    """Returns the overrides that make of a file's training one with triplets.
+
+    Args:
+        file: Loads the file with overrides.
+    """
+    # Each of the two keys by itself, as a file may leave to this what the other, or no head, asks for.
+    weight = file("loss.head=softmax", "data.images_per_identity=2").loss.triplet_weight
+    photos = file("loss.head=softmax", "loss.triplet_weight=0").data.images_per_identity
     overrides = ["loss.head=none", "loss.centre_weight=0"]
-    if not file.loss.triplet_weight:
+    if not weight:
         overrides.append("loss.triplet_weight=10")
-    if file.data.images_per_identity < 2:
+    if photos < 2:
         overrides.append("data.images_per_identity=4")
     return overrides
 

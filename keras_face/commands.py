@@ -61,11 +61,11 @@ def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[
 
 def training_flags(
     without_config: str,
-) -> Callable[[Callable[[config.Config], Sequence[str]], Sequence[str]], config.Config]:
+) -> Callable[[Callable[[Callable[..., config.Config]], Sequence[str]], Sequence[str]], config.Config]:
     """Returns a function that gives the configuration of a training, after defining the flags for it.
 
-    It takes a function from the file's configuration to overrides that go over it, and further ones that do so without
-    --config; those of the flags come after them, --set last.
+    It takes a function that gives overrides that go over the file, and further ones that do so without --config; those
+    of the flags come after them, --set last. The first is called with a function that loads the file with overrides.
 
     Args:
         without_config: What is trained without --config, for the help.
@@ -79,14 +79,18 @@ def training_flags(
         for name, key in config.FAMILIAR_FLAGS.items()
     }
 
-    def read(always: Callable[[config.Config], Sequence[str]], on_quick_start: Sequence[str]) -> config.Config:
-        file = path.value or config.QUICK_START
-        overrides = [*always(config.load(file, tiny=tiny.value)), *(() if path.value else on_quick_start)]
+    def read(
+        always: Callable[[Callable[..., config.Config]], Sequence[str]], on_quick_start: Sequence[str]
+    ) -> config.Config:
+        def file(*overrides: str) -> config.Config:
+            return config.load(path.value or config.QUICK_START, overrides, tiny=tiny.value)
+
+        overrides = [*always(file), *(() if path.value else on_quick_start)]
         for name, flag in familiar.items():
             overrides += config.familiar(name, flag.value) if flag.value is not None else []
         if output_dir.value is not None:
             overrides.append(f"run.output_dir={output_dir.value}")
-        return config.load(file, [*overrides, *more.value], tiny=tiny.value)
+        return file(*overrides, *more.value)
 
     return read
 

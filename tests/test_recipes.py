@@ -250,18 +250,21 @@ def test_mirror_images_are_measured_with_where_the_original_had_them():
 def test_train_triplet_keeps_what_a_file_says_of_triplets(repository, tmp_path):
     (tmp_path / "own.ini").write_text("[loss]\ntriplet_weight = 1\n[data]\nimages_per_identity = 8\n")
     (tmp_path / "none.ini").write_text("[loss]\nhead = arcface\ncentre_weight = 0.3\n")
+    (tmp_path / "half.ini").write_text("[loss]\nhead = none\ntriplet_weight = 2\n")
+    (tmp_path / "bare.ini").write_text("[loss]\nhead = none\n")
     program = (
         "from keras_face import config; import sys, train_triplet\n"
         "for path in sys.argv[1:]:\n"
-        "    loaded = config.load(path, train_triplet.triplets(config.load(path)))\n"
+        "    loaded = config.load(path, train_triplet.triplets(lambda *more: config.load(path, more)))\n"
         "    loss = loaded.loss\n"
         "    print(loss.head, loss.centre_weight, loss.triplet_weight, loaded.data.images_per_identity)"
     )
-    paths = [tmp_path / "own.ini", tmp_path / "none.ini", repository / "config.ini.example"]
+    paths = [tmp_path / f"{name}.ini" for name in ("own", "none", "half", "bare")] + [repository / "config.ini.example"]
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, paths)], cwd=repository, check=True, capture_output=True, text=True
     )
-    assert done.stdout.splitlines() == ["none 0.0 1.0 8", "none 0.0 10.0 4", "none 0.0 10.0 4"]
+    ten = "none 0.0 10.0 4"
+    assert done.stdout.splitlines() == ["none 0.0 1.0 8", ten, "none 0.0 2.0 4", ten, ten]
 
 
 def test_the_angular_centre_is_margin_centre_faces_alone():
