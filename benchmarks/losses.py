@@ -6,7 +6,7 @@
 Batch 64, embeddings of 512 numbers. Every head runs in a process of its own: its memory is the peak above the weights
 alone (so the gradient of the prototypes, as large as they are, counts). Then it takes turns with a plain softmax and
 with the normalised softmax, which has no margin, so that what else the machine does hits all alike, and the ratios of
-the medians are printed.
+the medians are printed. --alone leaves these two out, for a head beside which they do not fit into memory.
 
 With --quickest all heads take turns with a plain softmax in one process, and the quickest step of each is printed
 beside the quickest of the softmax: what else the machine does can only make a step slower.
@@ -25,6 +25,7 @@ from absl import app, flags
 IDENTITIES = flags.DEFINE_list("identities", ["10000", "100000", "1000000"], "Sizes of the heads.")
 HEADS = flags.DEFINE_list("heads", [], "Heads to measure; default: all.")
 QUICKEST = flags.DEFINE_bool("quickest", False, "All heads in one process, the quickest step of each.")
+ALONE = flags.DEFINE_bool("alone", False, "Without the two softmaxes.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Timed steps of each.", lower_bound=1)
 
 BATCH, SIZE = 64, 512
@@ -62,8 +63,8 @@ def training_step(name: str, identities: int, keras_face_losses, tf):
     return step
 
 
-def measure(name: str, identities: int, rounds: int) -> tuple[list[float], int]:
-    """Returns the median seconds of the head, of softmax and of norm_softmax, and the head's memory in bytes."""
+def measure(name: str, identities: int, rounds: int, beside: tuple[str, ...]) -> tuple[list[float], int]:
+    """Returns the median seconds of the head and of those beside it, and the head's memory in bytes."""
     from keras_face import losses
     from keras_face.backend import tf
 
@@ -76,7 +77,7 @@ def measure(name: str, identities: int, rounds: int) -> tuple[list[float], int]:
     step()
     weights = 4 * identities * SIZE * losses.settings(name).get("sub_centres", 1)
     memory = peak_memory() - before - weights
-    steps = [step, *(training_step(other, identities, losses, tf) for other in ("softmax", "norm_softmax"))]
+    steps = [step, *(training_step(other, identities, losses, tf) for other in beside)]
     for other in steps:
         other()
     times = [[each() for each in steps] for _ in range(rounds)]
@@ -111,16 +112,18 @@ def main(argv):
             quickest(heads, identities, ROUNDS.value)
         return
     spawn = multiprocessing.get_context("spawn")
+    beside = () if ALONE.value else ("softmax", "norm_softmax")
     print(f"{'head':22}{'identities':>11}{'ms':>9}{'x softmax':>11}{'x norm_softmax':>16}{'MiB':>8}{'x logits':>10}")
     for identities in map(int, IDENTITIES.value):
         for name in heads:
             with spawn.Pool(1) as pool:
-                (own, plain, normalised), memory = pool.apply(measure, (name, identities, ROUNDS.value))
+                (own, *others), memory = pool.apply(measure, (name, identities, ROUNDS.value, beside))
             # Beside a gradient of [identities, 512], in copies of the [batch, identities] logits.
             copies = (memory - 4 * identities * SIZE) / (4 * identities * BATCH)
-            ratios = f"{own / plain:>11.2f}{own / normalised:>16.2f}"
+            ratios = "".join(f"{own / other:>{width}.2f}" for other, width in zip(others, (11, 16), strict=False))
             print(
-                f"{name:22}{identities:>11,}{1e3 * own:>9.1f}{ratios}{memory / 2**20:>8.0f}{copies:>10.1f}", flush=True
+                f"{name:22}{identities:>11,}{1e3 * own:>9.1f}{ratios:27}{memory / 2**20:>8.0f}{copies:>10.1f}",
+                flush=True,
             )
 
 
