@@ -9,7 +9,7 @@ from keras_face.backend import tf
 from keras_face.data.images import fit
 from keras_face.export import Embedder, ServedModel
 from keras_face.identities import read_prototypes
-from keras_face.losses.prototypes import products
+from keras_face.losses.prototypes import nearest, products
 from keras_face.losses.teacher import TeacherOutput
 
 
@@ -70,5 +70,5 @@ class Teacher:
         no_rows = tf.zeros(tf.shape(embeddings)[:1], tf.int32)  # the own products are not asked for
         cosines, _ = products(embeddings, self._prototypes, no_rows, normalise=True)
         if cosines.shape[1] != self.num_identities:
-            cosines = tf.reduce_max(tf.reshape(cosines, [tf.shape(cosines)[0], self.num_identities, -1]), axis=2)
+            cosines = nearest(cosines, identities=self.num_identities)
         return TeacherOutput(embeddings, tf.stop_gradient(cosines))

@@ -12,7 +12,7 @@ from keras_face.losses.angular_margins import (
     MultipliedMargin,
     SineMargin,
 )
-from keras_face.losses.geometry import angle, sine
+from keras_face.losses.geometry import angle, polynomial_angle, sine
 from keras_face.losses.margins import ArcMargin, CosineMargin, Margin, NoMargin
 
 MARGINS = [
@@ -140,19 +140,22 @@ def test_detaching_the_margin_does_not_change_the_value():
     np.testing.assert_array_equal(ArcMargin(gradient="detached")(cosines), ArcMargin()(cosines))
 
 
+@pytest.mark.parametrize("function", [angle, polynomial_angle])
 @pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
-def test_angle_is_exact_where_float32_cosines_are(mode):
-    cosines = np.array([-1, -BELOW_ONE, -0.2, 0, 0.7, 1 - 1e-6, BELOW_ONE, 1], np.float32)
-    np.testing.assert_allclose(run(mode, angle, tf.constant(cosines)), np.arccos(cosines.astype(float)), rtol=1e-6)
-    np.testing.assert_allclose(run(mode, angle, tf.constant([ABOVE_ONE, -ABOVE_ONE])), [0, math.pi], rtol=1e-6)
+def test_angle_is_exact_where_float32_cosines_are(mode, function):
+    inner = np.linspace(-BELOW_ONE, BELOW_ONE, 10001, dtype=np.float32)
+    cosines = np.concatenate([[-1, 0, 1 - 1e-6, 1], inner, BELOW_ONE - 2.0**-24 * np.arange(1000)]).astype(np.float32)
+    np.testing.assert_allclose(run(mode, function, tf.constant(cosines)), np.arccos(cosines.astype(float)), rtol=4e-7)
+    np.testing.assert_allclose(run(mode, function, tf.constant([ABOVE_ONE, -ABOVE_ONE])), [0, math.pi], rtol=1e-6)
 
 
-def test_the_slope_of_the_angle_is_that_of_arccos_and_finite_at_one():
+@pytest.mark.parametrize("function", [angle, polynomial_angle])
+def test_the_slope_of_the_angle_is_that_of_arccos_and_finite_at_one(function):
     cosines = np.array([-0.9, 0.1, BELOW_ONE], np.float32)
     expected = -1 / np.sqrt(1 - cosines.astype(float) ** 2)
     with tf.GradientTape() as tape:
         variable = tf.Variable(np.append(cosines, [1.0, -1.0]), dtype=tf.float32)
-        value = angle(variable)
+        value = function(variable)
     slope = tape.gradient(value, variable).numpy()
     np.testing.assert_allclose(slope[:3], expected, rtol=1e-5)
     np.testing.assert_allclose(slope[3:], expected[2], rtol=1e-3)

@@ -4,12 +4,35 @@ import math
 from typing import Any
 
 from keras_face.backend import keras, tf
+from keras_face.losses.fused import compiled, fused
 from keras_face.losses.geometry import angle, sine
 from keras_face.losses.margins import check_beyond_pi, widen
 from keras_face.losses.prototypes import entries
 from keras_face.losses.replicas import gather, sum_over_replicas
 from keras_face.losses.softmax import Compared, CosineSoftmax
 from keras_face.losses.state import add_state, check_share, moving_mean
+
+
+def _log_sum_of_others(logits: tf.Tensor, scale: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns log(sum_{j != row} exp(scale logit_j)) of each line, float32 [batch]."""
+    removed = tf.fill(tf.shape(rows), -float("inf"))
+    return tf.reduce_logsumexp(tf.tensor_scatter_nd_update(scale * logits, entries(rows), removed), axis=1)
+
+
+@fused
+def _hardened(logits: tf.Tensor, thresholds: tf.Tensor, curriculum: tf.Tensor, scale: float) -> tf.Tensor:
+    """Returns logits = scale cosine with cosine (curriculum + cosine) in place of the cosines that are hard.
+
+    Args:
+        logits: float32 [batch, identities].
+        thresholds: float32 [batch], above which logits are hard; a constant to the gradient.
+        curriculum: float32 scalar, a constant to the gradient.
+        scale: By keyword.
+
+    Reference: Huang et al. 2020, CurricularFace, https://arxiv.org/abs/2004.00288, equation 6
+    """
+    hard = logits > thresholds[:, tf.newaxis]
+    return tf.where(hard, logits * (tf.stop_gradient(curriculum) + logits / scale), logits)
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -55,11 +78,10 @@ class AdaCos(CosineSoftmax):
 
     def _follow(self, compared: Compared, scale: tf.Tensor) -> tf.Tensor:
         own = compared.own
-        removed = tf.fill(tf.shape(own.rows), -float("inf"))
-        others = tf.tensor_scatter_nd_update(scale * tf.stop_gradient(compared.logits), entries(own.rows), removed)
+        others = compiled(_log_sum_of_others)(tf.stop_gradient(compared.logits), tf.stop_gradient(scale), own.rows)
         known = gather(tf.cast(own.known, tf.float32)) > 0
         count = tf.reduce_sum(tf.cast(known, tf.int32))
-        log_sums = tf.where(known, gather(tf.reduce_logsumexp(others, axis=1)), -float("inf"))
+        log_sums = tf.where(known, gather(others), -float("inf"))
         log_mean = tf.reduce_logsumexp(log_sums) - tf.math.log(tf.cast(tf.maximum(count, 1), tf.float32))
         # Of the sorted angles the first `count` are of known examples.
         angles = tf.sort(tf.where(known, gather(angle(tf.stop_gradient(compared.cosine))), 4.0))
@@ -131,11 +153,9 @@ class CurricularFace(CosineSoftmax):
             )
             mean = tf.math.divide_no_nan(total, count)
             curriculum = moving_mean(self.curriculum, mean, self.momentum, moves=count > 0)
-        threshold = self.scale * widen(tf.stop_gradient(compared.cosine), self.margin, "none")
-        hard = compared.logits > threshold[:, tf.newaxis]
-        if self.num_sequences:
-            hard &= compared.own.known[:, tf.newaxis]
-        return tf.where(hard, compared.logits * (curriculum + compared.logits / self.scale), compared.logits)
+        thresholds = self.scale * widen(tf.stop_gradient(compared.cosine), self.margin, "none")
+        thresholds = tf.where(compared.own.known, thresholds, float("inf"))
+        return _hardened(compared.logits, thresholds, curriculum, scale=self.scale)
 
     def get_config(self) -> dict[str, Any]:
         settings = {"margin": self.margin, "momentum": self.momentum, "beyond_pi": self.beyond_pi}

@@ -4,9 +4,26 @@ import math
 from typing import Any
 
 from keras_face.backend import keras, tf
+from keras_face.losses.fused import fused
 from keras_face.losses.geometry import dot, unit
-from keras_face.losses.prototypes import HeadOutput, PrototypeHead, entries, products
+from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, products
 from keras_face.losses.softmax import is_highest
+
+# A logit whose softplus, and its derivative, are 0.
+_NEVER = -1e30
+
+
+def _softplus_of_others(logits: tf.Tensor, rows: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Returns the sums of softplus(logit) over the identities that are not the own one, float32 [batch].
+
+    Args:
+        logits: float32 [batch, identities].
+        rows: integer [batch], the own identities.
+        known: bool [batch]; False: there is no own identity.
+    """
+    places = entries(rows)
+    own = tf.where(known, _NEVER, tf.gather_nd(logits, places))
+    return tf.reduce_sum(tf.math.softplus(tf.tensor_scatter_nd_update(logits, places, own)), axis=1)
 
 
 class BinaryHead(PrototypeHead):
@@ -15,9 +32,6 @@ class BinaryHead(PrototypeHead):
     loss = positive_weight softplus(-own logit) + negative_weight sum over the others softplus(logit). An example of
     unknown identity (label < 0) is a negative of all identities.
     """
-
-    # Of a logit whose softplus, and its derivative, are 0.
-    _NEVER = -1e30
 
     positive_weight: float
     negative_weight: float
@@ -31,12 +45,9 @@ class BinaryHead(PrototypeHead):
         units = unit(embeddings)
         cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True)
         cosine = dot(units, own_prototypes)
-        logits, places = self.impostor_logits(cosines), entries(own.rows)
-        own_entries = tf.where(own.known, self._NEVER, tf.gather_nd(logits, places))
-        logits = tf.tensor_scatter_nd_update(logits, places, own_entries)
         missed = tf.where(own.known, tf.math.softplus(-self.genuine_logits(cosine)), 0.0)
-        accepted = tf.reduce_sum(tf.math.softplus(logits), axis=1)
-        loss = self.counted(self.positive_weight * missed + self.negative_weight * accepted, own)
+        impostor_loss = self.impostor_loss(cosines, own)
+        loss = self.counted(self.positive_weight * missed + self.negative_weight * impostor_loss, own)
         return HeadOutput(loss, cosine, is_highest(cosines, labels))
 
     def initial_bias(self) -> float:
@@ -47,9 +58,35 @@ class BinaryHead(PrototypeHead):
         """Returns the logits of cosines with the own prototypes."""
         raise NotImplementedError
 
-    def impostor_logits(self, cosine: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of cosines with the prototypes of others."""
+    def impostor_loss(self, cosines: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        """Returns the sums of softplus(logit) over the prototypes of others, float32 [batch]."""
         raise NotImplementedError
+
+
+def _sphereface2_logits(cosine: tf.Tensor, bias: tf.Tensor, margin: float, scale: float, power: float) -> tf.Tensor:
+    """Returns scale (2 ((cosine + 1) / 2)^power - 1 + margin) + bias; its gradient is that of scale cosine + bias."""
+
+    def similarity(cosine: tf.Tensor) -> tf.Tensor:
+        # Rounding may take a cosine below -1, of which a power may not exist.
+        return 2.0 * tf.pow((tf.maximum(cosine, -1.0) + 1.0) / 2.0, power) - 1.0 + margin
+
+    return scale * tf.grad_pass_through(similarity)(cosine) + bias
+
+
+@fused
+def _sphereface2_impostor_loss(
+    cosines: tf.Tensor, bias: tf.Tensor, rows: tf.Tensor, known: tf.Tensor, **settings: float
+) -> tf.Tensor:
+    """Returns `_softplus_of_others` of `_sphereface2_logits`."""
+    return _softplus_of_others(_sphereface2_logits(cosines, bias, **settings), rows, known)
+
+
+@fused
+def _uniface_impostor_loss(
+    cosines: tf.Tensor, bias: tf.Tensor, rows: tf.Tensor, known: tf.Tensor, scale: float
+) -> tf.Tensor:
+    """Returns `_softplus_of_others` of the logits scale cosine - bias."""
+    return _softplus_of_others(scale * cosines - bias, rows, known)
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -123,17 +160,11 @@ class SphereFace2(BinaryHead):
         return math.log((ratio - 1.0 + root) / 2.0) - genuine
 
     def genuine_logits(self, cosine: tf.Tensor) -> tf.Tensor:
-        return self._logits(cosine, -self.margin)
+        return _sphereface2_logits(cosine, self.bias, -self.margin, self.scale, self.power)
 
-    def impostor_logits(self, cosine: tf.Tensor) -> tf.Tensor:
-        return self._logits(cosine, self.margin)
-
-    def _logits(self, cosine: tf.Tensor, margin: float) -> tf.Tensor:
-        def similarity(cosine: tf.Tensor) -> tf.Tensor:
-            # Rounding may take a cosine below -1, of which a power may not exist.
-            return 2.0 * tf.pow((tf.maximum(cosine, -1.0) + 1.0) / 2.0, self.power) - 1.0 + margin
-
-        return self.scale * tf.grad_pass_through(similarity)(cosine) + self.bias
+    def impostor_loss(self, cosines: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        settings = {"margin": self.margin, "scale": self.scale, "power": self.power}
+        return _sphereface2_impostor_loss(cosines, tf.convert_to_tensor(self.bias), own.rows, own.known, **settings)
 
     def get_config(self) -> dict[str, Any]:
         settings = {
@@ -197,8 +228,8 @@ class UniFace(BinaryHead):
     def genuine_logits(self, cosine: tf.Tensor) -> tf.Tensor:
         return self.scale * (cosine - self.margin) - self.bias
 
-    def impostor_logits(self, cosine: tf.Tensor) -> tf.Tensor:
-        return self.scale * cosine - self.bias
+    def impostor_loss(self, cosines: tf.Tensor, own: OwnPrototypes) -> tf.Tensor:
+        return _uniface_impostor_loss(cosines, tf.convert_to_tensor(self.bias), own.rows, own.known, scale=self.scale)
 
     def get_config(self) -> dict[str, Any]:
         settings = {"margin": self.margin, "scale": self.scale, "negative_weight": self.negative_weight}

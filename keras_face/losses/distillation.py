@@ -5,7 +5,7 @@ from typing import Any
 from keras_face.backend import keras, tf
 from keras_face.losses.angles_between import angle_losses, huber
 from keras_face.losses.geometry import dot, unit
-from keras_face.losses.prototypes import PrototypeHead, products
+from keras_face.losses.prototypes import PrototypeHead, nearest, products
 from keras_face.losses.replicas import gather, position
 from keras_face.losses.teacher import TeacherOutput
 
@@ -106,7 +106,7 @@ class LogitDistillation(Distillation):
         no_rows = tf.zeros(tf.shape(vectors)[:1], tf.int32)  # the own products are not asked for
         logits, _ = products(vectors, self.head.prototypes, no_rows, normalise=True)
         if self.head.num_prototypes != identities:
-            logits = tf.reduce_max(tf.reshape(logits, [tf.shape(logits)[0], identities, -1]), axis=2)
+            logits = nearest(logits, identities=identities)
         probabilities = tf.nn.softmax(aim)
         entropy = tf.nn.softmax_cross_entropy_with_logits(probabilities, aim)
         return self.temperature**2 * (tf.nn.softmax_cross_entropy_with_logits(probabilities, logits) - entropy)

@@ -1,10 +1,9 @@
 """The class weights of a head: the products of embeddings with them, and the layer that owns them."""
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
+from keras_face.losses.fused import compiled, fused
 from keras_face.losses.geometry import angle, dot, unit
 from keras_face.losses.labels import check_counts, in_range
 from keras_face.losses.replicas import sum_over_replicas
@@ -51,16 +50,14 @@ def entries(rows: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
 
 
-def _lengths(prototypes: tf.Tensor) -> tf.Tensor:
-    """Returns the Euclidean lengths, float32 [identities]."""
+def _normalised_products(vectors: tf.Tensor, prototypes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the products of vectors with unit prototypes, float32 [batch, identities], and 1 / length of each."""
     if tf.config.list_logical_devices("GPU"):
-        return tf.norm(prototypes, axis=1)
-    # A third of the time; on a GPU the product might be TF32's.
-    return _fused(_lengths_by_product)(prototypes)
-
-
-def _lengths_by_product(prototypes: tf.Tensor) -> tf.Tensor:
-    return tf.sqrt(tf.linalg.matvec(tf.square(prototypes), tf.ones([prototypes.shape[1]])))
+        lengths = tf.norm(prototypes, axis=1)
+    else:  # A third of the time; on a GPU the product might be TF32's.
+        lengths = tf.sqrt(tf.linalg.matvec(tf.square(prototypes), tf.ones([prototypes.shape[1]])))
+    inverse_lengths = tf.math.reciprocal_no_nan(lengths)
+    return inverse_lengths * tf.matmul(vectors, prototypes, transpose_b=True), inverse_lengths
 
 
 def _gradients(
@@ -94,15 +91,6 @@ def _gradients(
     return to_products, tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
 
 
-@functools.cache
-def _fused(function: Callable) -> Callable:
-    """Returns the function compiled by XLA where there is no GPU: one pass over its large arrays instead of several.
-
-    On a GPU these passes are a small part of a step, and XLA needs tools that are not installed everywhere.
-    """
-    return function if tf.config.list_logical_devices("GPU") else tf.function(function, jit_compile=True)
-
-
 def products(
     vectors: tf.Tensor,
     prototypes: tf.Tensor,
@@ -131,19 +119,19 @@ def products(
     def compute(vectors: tf.Tensor, prototypes: tf.Tensor, scale: tf.Tensor) -> tuple:
         # The scale goes into the small factor of the product, not over its [batch, identities] result.
         scaled = scale[:, tf.newaxis] * vectors
-        matrix = tf.matmul(scaled, prototypes, transpose_b=True)
         own = tf.gather(prototypes, rows)
         if normalise:
-            inverse_lengths = tf.math.reciprocal_no_nan(_lengths(prototypes))
-            matrix *= inverse_lengths
+            matrix, inverse_lengths = compiled(_normalised_products)(scaled, prototypes)
             own_inverse_lengths = tf.gather(inverse_lengths, rows)[:, tf.newaxis]
             own *= own_inverse_lengths
+        else:
+            matrix = tf.matmul(scaled, prototypes, transpose_b=True)
 
         def gradient(to_matrix: tf.Tensor, to_own: tf.Tensor) -> tuple:
             if normalise:
                 by_own = (to_own - dot(to_own, own)[:, tf.newaxis] * own) * own_inverse_lengths
                 facts = by_own, rows, scaled, matrix, prototypes, inverse_lengths
-                to_matrix, to_prototypes = _fused(_gradients)(to_matrix, *facts)
+                to_matrix, to_prototypes = compiled(_gradients)(to_matrix, *facts)
             else:
                 to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
                 to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], to_own)
@@ -154,6 +142,17 @@ def products(
 
     ones = tf.ones_like(rows, tf.float32) if scale is None else scale
     return compute(vectors, tf.convert_to_tensor(prototypes), ones)
+
+
+@fused
+def nearest(cosines: tf.Tensor, identities: int) -> tf.Tensor:
+    """Returns the cosines with the nearest sub-centre of each identity, float32 [batch, identities].
+
+    Args:
+        cosines: float32 [batch, prototypes], those of one identity together.
+        identities: By keyword; divides the number of prototypes.
+    """
+    return tf.reduce_max(tf.reshape(cosines, [tf.shape(cosines)[0], identities, -1]), axis=2)
 
 
 class PrototypeHead(keras.layers.Layer):

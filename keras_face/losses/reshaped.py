@@ -4,8 +4,28 @@ import math
 from typing import Any
 
 from keras_face.backend import keras, tf
-from keras_face.losses.geometry import angle
+from keras_face.losses.fused import fused
+from keras_face.losses.geometry import angle, polynomial_angle
 from keras_face.losses.softmax import Compared, CosineSoftmax
+
+
+@fused
+def _linear_in_angle(logits: tf.Tensor, scale: float) -> tf.Tensor:
+    """Returns scale (1 - 2 angle / pi) of the angles of logits = scale cosine, float32 of their shape.
+
+    Reference: Li et al. 2019, AirFace, https://arxiv.org/abs/1907.12256, equation 4
+    """
+    return scale - 2.0 * scale / math.pi * polynomial_angle(logits / scale)
+
+
+@fused
+def _circled(logits: tf.Tensor, scale: float, margin: float) -> tf.Tensor:
+    """Returns scale max(0, cosine + margin) (cosine - margin) of logits = scale cosine, float32 of their shape.
+
+    Reference: Sun et al. 2020, Circle loss, https://arxiv.org/abs/2002.10857, equation 8
+    """
+    cosine = logits / scale
+    return scale * tf.nn.relu(tf.stop_gradient(cosine) + margin) * (cosine - margin)
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -44,10 +64,8 @@ class AirFace(CosineSoftmax):
 
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
         margins = tf.where(compared.own.known, self.margin, 0.0)
-        slope = 2.0 * self.scale / math.pi
-        target = self.scale - slope * (angle(compared.cosine) + margins)
-        rivals = self.scale - slope * angle(compared.logits / self.scale)
-        return self.cross_entropy(rivals, target, compared.own)
+        target = self.scale - 2.0 * self.scale / math.pi * (angle(compared.cosine) + margins)
+        return self.cross_entropy(_linear_in_angle(compared.logits, scale=self.scale), target, compared.own)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margin": self.margin}
@@ -91,12 +109,10 @@ class ClassCircle(CosineSoftmax):
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
         cosine = compared.cosine
         genuine = tf.nn.relu(1.0 + self.margin - tf.stop_gradient(cosine)) * (cosine - (1.0 - self.margin))
-        target = self.scale * tf.where(compared.own.known, genuine, self._impostor(cosine))
-        rivals = self.scale * self._impostor(compared.logits / self.scale)
+        impostor = tf.nn.relu(tf.stop_gradient(cosine) + self.margin) * (cosine - self.margin)
+        target = self.scale * tf.where(compared.own.known, genuine, impostor)
+        rivals = _circled(compared.logits, scale=self.scale, margin=self.margin)
         return self.cross_entropy(rivals, target, compared.own)
-
-    def _impostor(self, cosine: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(tf.stop_gradient(cosine) + self.margin) * (cosine - self.margin)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margin": self.margin}

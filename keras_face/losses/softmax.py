@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import dot, length, unit
 from keras_face.losses.margins import Margin
-from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, products
+from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, nearest, products
 
 _SCALINGS = ("fixed", "learned", "norm", "inner_product")
 
@@ -253,7 +253,7 @@ class MarginSoftmax(CosineSoftmax):
         normalise = self.scaling != "inner_product"
         logits, own_prototypes = products(units, self.prototypes, rows, normalise, scale)
         if self.sub_centres > 1:
-            logits = tf.reduce_max(tf.reshape(logits, [-1, self.num_identities, self.sub_centres]), axis=2)
+            logits = nearest(logits, identities=self.num_identities)
         if not normalise:
             scale *= length(own_prototypes)
             own_prototypes = unit(own_prototypes)
