@@ -60,7 +60,21 @@ def _normalised_products(vectors: tf.Tensor, prototypes: tf.Tensor) -> tuple[tf.
     return inverse_lengths * tf.matmul(vectors, prototypes, transpose_b=True), inverse_lengths
 
 
-def _gradients(
+def _gradient(to_matrix: tf.Tensor, by_own: tf.Tensor, rows: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    """Returns the gradient by prototypes, float32 [identities, size], of their products with vectors.
+
+    Args:
+        to_matrix: float32 [batch, identities], gradient by the products.
+        by_own: float32 [batch, size], what comes to the own prototypes by other ways than the products.
+        rows: integer [batch], of the own prototypes.
+        vectors: float32 [batch, size].
+    """
+    # Not compiled, tensor_scatter_nd_add would copy all.
+    to_prototypes = tf.matmul(to_matrix, vectors, transpose_a=True)
+    return tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
+
+
+def _normalised_gradients(
     to_matrix: tf.Tensor,
     by_own: tf.Tensor,
     rows: tf.Tensor,
@@ -72,10 +86,10 @@ def _gradients(
     """Returns gradients of the products of vectors with unit prototypes.
 
     Args:
-        to_matrix: float32 [batch, identities], gradient by the products.
-        by_own: float32 [batch, size], what comes to the own prototypes by other ways than the products.
-        rows: integer [batch], of the own prototypes.
-        vectors: float32 [batch, size].
+        to_matrix: See `_gradient`.
+        by_own: See `_gradient`.
+        rows: See `_gradient`.
+        vectors: See `_gradient`.
         matrix: float32 [batch, identities], the products.
         prototypes: float32 [identities, size], not normalised.
         inverse_lengths: float32 [identities], of the prototypes.
@@ -86,9 +100,8 @@ def _gradients(
     # A unit prototype moves only sideways: what points along the prototype is taken off.
     along = tf.reduce_sum(to_matrix * matrix, axis=0)
     to_products = to_matrix * inverse_lengths
-    to_prototypes = tf.matmul(to_products, vectors, transpose_a=True)
-    to_prototypes -= (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
-    return to_products, tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
+    to_prototypes = _gradient(to_products, by_own, rows, vectors)
+    return to_products, to_prototypes - (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
 
 
 def products(
@@ -131,10 +144,9 @@ def products(
             if normalise:
                 by_own = (to_own - dot(to_own, own)[:, tf.newaxis] * own) * own_inverse_lengths
                 facts = by_own, rows, scaled, matrix, prototypes, inverse_lengths
-                to_matrix, to_prototypes = compiled(_gradients)(to_matrix, *facts)
+                to_matrix, to_prototypes = compiled(_normalised_gradients)(to_matrix, *facts)
             else:
-                to_prototypes = tf.matmul(to_matrix, scaled, transpose_a=True)
-                to_prototypes = tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], to_own)
+                to_prototypes = compiled(_gradient)(to_matrix, to_own, rows, scaled)
             to_scaled = tf.matmul(to_matrix, prototypes)
             return scale[:, tf.newaxis] * to_scaled, to_prototypes, dot(vectors, to_scaled)
 
