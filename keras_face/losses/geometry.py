@@ -101,7 +101,7 @@ _ARC_COSINE = (
 def polynomial_angle(cosine: tf.Tensor) -> tuple:
     """Returns the `angle` of a float32 cosine, as precise in float32, by operations that XLA compiles into one pass.
 
-    A twentieth of the time of `angle` for [batch, identities] cosines in a compiled function, and more outside of one.
+    Much quicker than `angle` in a compiled function, and slower outside of one.
 
     Args:
         cosine: float32, any shape; rounding may take it beyond [-1, 1].
