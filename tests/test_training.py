@@ -134,6 +134,7 @@ def test_a_network_with_statistics_and_dropout_goes_on_from_any_checkpoint_to_id
     shutil.copytree(tmp_path / "whole", tmp_path / "rest", ignore=lambda *_: ["ckpt-4.index", "checkpoint", "export"])
     (tmp_path / "rest" / "checkpoints" / "checkpoint").write_text('model_checkpoint_path: "ckpt-2"')
     run(tmp_path / "rest", *network)
+    assert "at step 2 of 4" in (tmp_path / "rest" / "train.log").read_text()  # not from the beginning
     assert_equal_bits(checkpoint(tmp_path / "whole", 4), checkpoint(tmp_path / "rest", 4))
 
 

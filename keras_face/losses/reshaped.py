@@ -109,10 +109,10 @@ class ClassCircle(CosineSoftmax):
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
         cosine = compared.cosine
         genuine = tf.nn.relu(1.0 + self.margin - tf.stop_gradient(cosine)) * (cosine - (1.0 - self.margin))
-        impostor = tf.nn.relu(tf.stop_gradient(cosine) + self.margin) * (cosine - self.margin)
-        target = self.scale * tf.where(compared.own.known, genuine, impostor)
-        rivals = _circled(compared.logits, scale=self.scale, margin=self.margin)
-        return self.cross_entropy(rivals, target, compared.own)
+        settings = {"scale": self.scale, "margin": self.margin}
+        impostor = _circled(self.scale * cosine, **settings)
+        target = tf.where(compared.own.known, self.scale * genuine, impostor)
+        return self.cross_entropy(_circled(compared.logits, **settings), target, compared.own)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margin": self.margin}
