@@ -5,8 +5,9 @@ python -m train_centre --config recipes/lfw_view1.ini --output_dir output/lfw --
 python -m train_centre --config recipes/seqface_1.ini --tiny
 """
 
-from keras_face import commands, progress
-from keras_face.training import train
+from keras_face import commands
+from keras_face.training import progress
+from keras_face.training.run import train
 
 read_config = commands.training_flags("the built-in quick start on drawn people.")
 

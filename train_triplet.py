@@ -9,9 +9,10 @@ Over the file's values it sets `loss.head=none` and `loss.centre_weight=0`, and 
 
 from collections.abc import Callable
 
-from keras_face import commands, progress
+from keras_face import commands
 from keras_face.config import Config
-from keras_face.training import train
+from keras_face.training import progress
+from keras_face.training.run import train
 
 AFTER_QUICK_START = (
     "run.output_dir=output/quick_start_triplet",

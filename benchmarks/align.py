@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_face.alignment.boxes import overlaps
 from keras_face.alignment.detector import Detector
-from keras_face.alignment.photo_files import read_photo
+from keras_face.photos.files import read_photo
 
 RATIO, OVERLAP = 2.5, 0.95  # at least
 

@@ -68,11 +68,12 @@ def settings(name: str, kind: str, seed: str, steps: int, folder: Path) -> tuple
 def run(name: str, kind: str, seed: str, steps: int, folder: Path, core: int) -> None:
     """Trains and measures one loss with one seed, on one core."""
     os.sched_setaffinity(0, {core})
-    from keras_face import config, training
+    from keras_face import config
+    from keras_face.training.run import train
 
     if kind == "lfw":
         os.environ.setdefault("KERAS_FACE_DATA", str(ROOT.parent / "shared" / "data"))
-    training.train(config.load(*settings(name, kind, seed, steps, folder)))
+    train(config.load(*settings(name, kind, seed, steps, folder)))
 
 
 def runs(core: int, todo: multiprocessing.Queue) -> None:

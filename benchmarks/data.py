@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from absl import app, flags, logging
 
+from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
-from keras_face.data import folders, records, streams
-from keras_face.data.augment import Augmentation
+from keras_face.records import from_photos, streams
 
 CROPS = flags.DEFINE_integer("crops", 10_000, "Crops of noise to draw where LFW is absent.", lower_bound=100)
 ROUNDS = flags.DEFINE_integer("rounds", 4, "Measurements of each rate.", lower_bound=1)
@@ -45,7 +45,7 @@ def source(scratch: Path) -> Path:
 def writing_rate(photos: Path, output: Path) -> float:
     """Returns crops/s from a folder of photos to records."""
     start = time.perf_counter()
-    summary = folders.write_folder(photos, output, progress=False)
+    summary = from_photos.write_folder(photos, output, progress=False)
     return summary.photos / (time.perf_counter() - start)
 
 
@@ -78,9 +78,9 @@ def main(argv: list[str]) -> None:
         scratch = Path(name)
         photos = source(scratch)
         writing = max(writing_rate(photos, scratch / f"records {number}") for number in range(ROUNDS.value))
-        dataset = records.open_dataset(scratch / "records 0")
+        dataset = writing.open_dataset(scratch / "records 0")
 
-        encoded = records.parse(list(tf.data.TFRecordDataset(dataset.shards)))["images"].flat_values
+        encoded = writing.parse(list(tf.data.TFRecordDataset(dataset.shards)))["images"].flat_values
         batches = iter(
             streams.train_stream(
                 streams.mix([dataset], [None]),

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from keras_face import building
 from keras_face import config as configuration
 from keras_face.backend import tf
 from keras_face.export import ServedModel, export_model, load_embedder
 from keras_face.measurement.photos import embed, pixels
+from keras_face.training import building
 
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model; default: a fresh network.")
 BACKBONE = flags.DEFINE_string("backbone", "iresnet18", "Of the fresh network, at 112x112.")

@@ -20,7 +20,7 @@ from absl import app, flags
 
 from keras_face.evaluation import scores
 from keras_face.evaluation.distractors import identify_among_distractors
-from keras_face.evaluation.templates import Pooling
+from keras_face.evaluation.pooling import Pooling
 
 PAIRS = flags.DEFINE_integer("pairs", 15_658_489, "Pairs of templates; IJB-C has 15,658,489.", lower_bound=0)
 IMAGES = flags.DEFINE_integer("images", 469_375, "Photos and frames to pool; IJB-C has 469,375.", lower_bound=0)

@@ -149,7 +149,8 @@ def run(effect: str, seed: int, steps: int, folder: Path) -> None:
 
 
 def _train(arm: Arm, output_dir: Path, before: Path, data: Path, seed: int, steps: int) -> None:
-    from keras_face import config, training
+    from keras_face import config
+    from keras_face.training.run import train
 
     overrides = [
         f"run.output_dir={output_dir}", f"run.seed={seed}", f"training.steps={steps}", "training.validate_interval=0",
@@ -158,13 +159,13 @@ def _train(arm: Arm, output_dir: Path, before: Path, data: Path, seed: int, step
     ]  # fmt: skip
     given = {"run": before, "data": data, "gamma": 2 * 199 / steps}  # A-Softmax is annealed over half of the steps
     overrides += [override.format(**given) for override in arm.overrides]
-    training.train(config.load(config.QUICK_START, overrides))
+    train(config.load(config.QUICK_START, overrides))
 
 
 def _write_data(effect: str, folder: Path, seed: int) -> None:
     """Draws the people that all arms are measured on, and what the effect needs beside the quick start's people."""
+    from keras_face import synthetic
     from keras_face.alignment import masked, masked_landmarks
-    from keras_face.data import synthetic
     from keras_face.masks.wardrobe import Wardrobe
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,10 +199,10 @@ def _figures(names: tuple[str, ...], output_dir: Path, data: Path) -> dict[str, 
     from keras_face.evaluation.protocols import read_masked, read_pairs
     from keras_face.evaluation.results import Origin, verify
     from keras_face.export import load_embedder
-    from keras_face.identities import read_prototypes
     from keras_face.measurement import PhotoSource
     from keras_face.measurement.identification import measure_masked
     from keras_face.measurement.photos import embed_photos
+    from keras_face.training.named_prototypes import read_prototypes
 
     embedder = load_embedder(output_dir / "export")
     pairs = read_pairs(data / "test" / "pairs.txt")

@@ -16,11 +16,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags
 
-from keras_face import building, config, optimizers, training
+from keras_face import config
+from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
-from keras_face.data import prepare
-from keras_face.data.augment import Augmentation
-from keras_face.data.streams import mix, train_stream
+from keras_face.records import prepare
+from keras_face.records.streams import mix, train_stream
+from keras_face.training import building, optimizers
+from keras_face.training.run import train
 
 NETWORKS = flags.DEFINE_list("networks", ["iresnet18", "iresnet50"], "Networks to time.")
 PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Compute types.")
@@ -98,7 +100,7 @@ def main(argv):
                 configured = settings(network, precision, folder)
                 work = 6e9 * GIGA_MACS[network] + 6 * 512 * IDENTITIES
                 bare = bare_step(configured, mixture, batch)
-                whole = training.train(configured)["images_per_second"]
+                whole = train(configured)["images_per_second"]
                 for name, value in (("bare step", bare), ("whole training", whole)):
                     share = value * work / rates[precision]
                     print(f"{network} {precision} {name}: {value:.1f} images/s, {share:.0%} of the matrix-product rate")

@@ -14,12 +14,12 @@ from pathlib import Path
 from absl import flags
 
 from keras_face import commands
+from keras_face.evaluation.pooling import WEIGHTINGS, Pooling
 from keras_face.evaluation.protocols import find_ijb
 from keras_face.evaluation.set_scores import METHODS
-from keras_face.evaluation.templates import WEIGHTINGS, Pooling
-from keras_face.measurement import template_sets
+from keras_face.measurement.ijb import measure_ijb, model_template, read_ijb
+from keras_face.measurement.pooling import TemplateRule
 from keras_face.measurement.runs import Run
-from keras_face.measurement.templates import TemplateRule
 
 EVALUATION = commands.evaluation_flags("output/eval/ijb")
 DATA = flags.DEFINE_string("data", None, "Folder that has `meta`, and `loose_crop` unless there is --images.")
@@ -42,13 +42,13 @@ def main() -> str:
         raise ValueError("expected --data")
     files = find_ijb(DATA.value)
     images = IMAGES.value or (str(Path(DATA.value, "loose_crop")) if run.model_path else None)
-    alignment = ALIGNMENT.value or (template_sets.model_template(run.source) if run.model_path else "arcface")
-    ijb = template_sets.read_ijb(files, images, alignment)
+    alignment = ALIGNMENT.value or (model_template(run.source) if run.model_path else "arcface")
+    ijb = read_ijb(files, images, alignment)
     by_media = MEDIA.value and SET_SCORE.value is None
     identification = IDENTIFICATION.value
     if identification is None:
         identification = files.probes is not None and SET_SCORE.value is None
-    measured, identified = template_sets.measure_ijb(
+    measured, identified = measure_ijb(
         run.source,
         ijb,
         templates=TemplateRule(Pooling(TEMPLATE.value, BEST.value, by_media), SET_SCORE.value),

@@ -17,14 +17,14 @@ from absl import flags
 
 from keras_face import commands
 from keras_face import config as configuration
-from keras_face.data.prepare import test_sections
+from keras_face.evaluation.pooling import WEIGHTINGS, Pooling
 from keras_face.evaluation.results import Measured
 from keras_face.evaluation.set_scores import METHODS
-from keras_face.evaluation.templates import WEIGHTINGS, Pooling
 from keras_face.measurement import tracks, verification
 from keras_face.measurement.photos import Photo
+from keras_face.measurement.pooling import TemplateRule
 from keras_face.measurement.runs import Run
-from keras_face.measurement.templates import TemplateRule
+from keras_face.records.prepare import test_sections
 
 EVALUATION = commands.evaluation_flags("output/eval/ytf")
 CONFIG = flags.DEFINE_string("config", None, "INI file; its [ytf] section says where frames, splits and errors are.")

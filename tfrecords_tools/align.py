@@ -9,9 +9,10 @@ import warnings
 from absl import flags
 
 from keras_face import commands
-from keras_face.alignment import aligner, crop_files, templates, whole_files
+from keras_face.alignment import aligner, crop_files, templates
 from keras_face.alignment.detector import Detector
 from keras_face.alignment.landmark_files import ListedLandmarks
+from keras_face.photos import encoding
 
 SOURCE = flags.DEFINE_string("source", None, "Folder of photos, of any depth, or one photo.", required=True)
 OUTPUT = commands.output_flags()
@@ -23,7 +24,7 @@ FACES = flags.DEFINE_enum("faces", "largest", aligner.FACES, "Which of the faces
 LANDMARKS = flags.DEFINE_string(
     "landmarks", "detect", "detect; none: aligned already; or a file of five points a photo."
 )
-ENCODING = flags.DEFINE_enum("encoding", "jpg", whole_files.ENCODINGS, "Of the crops.")
+ENCODING = flags.DEFINE_enum("encoding", "jpg", encoding.ENCODINGS, "Of the crops.")
 SHEET = flags.DEFINE_string("sheet", None, "PNG to write: 40 of the photos, and their crops.")
 MIN_FACE_SIZE = flags.DEFINE_float("min_face_size", 20, "Detector: side of the smallest face, pixels.")
 THRESHOLDS = flags.DEFINE_list("thresholds", ["0.6", "0.7", "0.8"], "Detector: least scores of its three networks.")

@@ -13,9 +13,9 @@ import tempfile
 from absl import flags
 
 from keras_face import commands
-from keras_face.data.records import check_new
 from keras_face.export import load_embedder
 from keras_face.inspection import cleaning, embeddings, findings, rewriting, sources
+from keras_face.records.writing import check_new
 
 RECORDS = flags.DEFINE_string("records", None, "Folder of records.", required=True)
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model, trained on these people or on others.")

@@ -8,7 +8,7 @@ import os
 from absl import flags
 
 from keras_face import commands
-from keras_face.data import folders
+from keras_face.records import from_photos
 
 LIST = flags.DEFINE_string("list", None, "Text file; labels are whole numbers.", required=True)
 OUTPUT = commands.output_flags()
@@ -19,7 +19,7 @@ SET_SIZE = flags.DEFINE_integer("set_size", 1, "Photos of one person in a record
 def main() -> str:
     output = OUTPUT()
     prefix = os.path.dirname(LIST.value) if PREFIX.value is None else PREFIX.value
-    return f"{output.path}: {folders.write_list(LIST.value, prefix, output, SET_SIZE.value)}"
+    return f"{output.path}: {from_photos.write_list(LIST.value, prefix, output, SET_SIZE.value)}"
 
 
 if __name__ == "__main__":

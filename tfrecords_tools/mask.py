@@ -12,9 +12,10 @@ from pathlib import Path
 from absl import flags
 
 from keras_face import commands
-from keras_face.alignment import masked, masked_landmarks, whole_files
+from keras_face.alignment import masked, masked_landmarks
 from keras_face.alignment.detector import Detector
 from keras_face.masks import colours, drawing, wardrobe
+from keras_face.photos import encoding
 
 SOURCE = flags.DEFINE_string("source", None, "Folder with one folder of photos per person.", required=True)
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of masked twins to make or go on with.", required=True)
@@ -38,7 +39,7 @@ SEED = flags.DEFINE_integer("seed", 0, "Of the choice of masks.")
 BLUR = flags.DEFINE_float("blur", 0.0, "Blur of the masks, standard deviation in pixels.", lower_bound=0)
 MATCH_LIGHT = flags.DEFINE_bool("match_light", True, "Light the masks as the covered faces are lit.")
 MATCH_NOISE = flags.DEFINE_bool("match_noise", True, "Give the masks the photos' grain.")
-ENCODING = flags.DEFINE_enum("encoding", "jpg", whole_files.ENCODINGS, "Of the masked twins.")
+ENCODING = flags.DEFINE_enum("encoding", "jpg", encoding.ENCODINGS, "Of the masked twins.")
 SHEET = flags.DEFINE_string("sheet", None, "PNG to write: originals above masked twins.")
 LIST = flags.DEFINE_string("list", None, f"CSV of originals and twins; default: {masked.LIST} in the output.")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from absl import flags
 
 from keras_face import commands, config
-from keras_face.data import augment, augment_preview, mixture, prepare, records
+from keras_face.augmentation import augmentation
+from keras_face.records import mixture, prepare, preview, writing
 
 RECORDS = flags.DEFINE_string("records", None, "Folder of records to take the photos from.")
 CONFIG = flags.DEFINE_string("config", None, "INI file of the training: its photos and its [augmentation].")
@@ -31,7 +32,7 @@ def main() -> str:
     settings = config.load(CONFIG.value, SET.value)
     image_size = settings.data.image_size
     if RECORDS.value is not None:
-        datasets, weights = [records.open_dataset(RECORDS.value)], [-1.0]
+        datasets, weights = [writing.open_dataset(RECORDS.value)], [-1.0]
         if CONFIG.value is None and not any(value.strip().startswith("data.image_size") for value in SET.value):
             image_size = datasets[0].image_size
     else:
@@ -43,10 +44,10 @@ def main() -> str:
             Path(settings.run.output_dir),
             settings.data.images_per_identity,
         )
-    augment_preview.write_preview(
+    preview.write_preview(
         OUTPUT.value,
         mixture.mix(datasets, weights, settings.data.balance),
-        augment.Augmentation(**dataclasses.asdict(settings.augmentation)),
+        augmentation.Augmentation(**dataclasses.asdict(settings.augmentation)),
         image_size,
         crop_from=settings.data.crop_from or None,
         rows=ROWS.value,

@@ -6,7 +6,7 @@ python -m tfrecords_tools.write_images --source DIR --output_dir DIR [--people F
 from absl import flags
 
 from keras_face import commands
-from keras_face.data import folders
+from keras_face.records import from_photos
 
 SOURCE = flags.DEFINE_string("source", None, "Folder with one folder of aligned photos per person.", required=True)
 OUTPUT = commands.output_flags()
@@ -18,7 +18,7 @@ DECODE = flags.DEFINE_bool("decode", False, "Decode every photo to see that it c
 
 def main() -> str:
     output = OUTPUT()
-    summary = folders.write_folder(
+    summary = from_photos.write_folder(
         SOURCE.value, output, PEOPLE.value, MIN_PHOTOS.value, SET_SIZE.value, decode=DECODE.value
     )
     return f"{output.path}: {summary}"

@@ -8,10 +8,10 @@ import numpy as np
 
 from keras_face.alignment.detector import Detector, Face
 from keras_face.alignment.landmark_files import ListedLandmarks
-from keras_face.alignment.photo_files import PhotoError
 from keras_face.alignment.templates import Template
 from keras_face.alignment.transform import align
-from keras_face.data import images
+from keras_face.photos import images
+from keras_face.photos.files import PhotoError
 
 FACES = ("largest", "central", "best", "all")
 

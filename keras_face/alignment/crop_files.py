@@ -15,12 +15,13 @@ from tqdm import tqdm
 from keras_face.alignment.aligner import Aligner, Crop
 from keras_face.alignment.detector import Face
 from keras_face.alignment.journal import Journal, open_journal
-from keras_face.alignment.photo_files import PhotoError
-from keras_face.alignment.photo_lists import crop_names, list_files
-from keras_face.alignment.photo_reader import read_photos
 from keras_face.alignment.sheet import write_sheet
-from keras_face.alignment.whole_files import ENCODINGS, encoded, write_csv, write_whole
-from keras_face.data import photos, records
+from keras_face.photos import checked
+from keras_face.photos.encoding import ENCODINGS, encoded, write_csv, write_whole
+from keras_face.photos.files import PhotoError
+from keras_face.photos.lists import crop_names, list_files
+from keras_face.photos.reader import read_photos
+from keras_face.records import photo_sets, writing
 
 Listed = tuple[Path, list[str], list[tuple[str, str]]]  # what `list_files` returns
 
@@ -72,7 +73,7 @@ def align_folder(
 
 def align_records(
     source: str | os.PathLike,
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     aligner: Aligner,
     encoding: str = "jpg",
     sheet: str | os.PathLike | None = None,
@@ -84,9 +85,9 @@ def align_records(
     where it was. The rest is as in `align_folder`.
 
     Raises: ValueError if the aligner takes all faces: those of others would get a person's label; and as `align_folder`
-        and `records.write` do.
+        and `writing.write` do.
     """
-    path = records.check_new(output)
+    path = writing.check_new(output)
     if aligner.faces == "all":
         raise ValueError("records need one face of a photo, that of its person, but faces is 'all'")
     crops = path.with_name(f"{path.name}.crops")
@@ -98,10 +99,10 @@ def align_records(
     summary, names = _align((root, listed, skipped), crops, aligner, encoding, sheet, progress)
     people = sorted({name.split("/")[0] for name in names})
     labels = {person: label for label, person in enumerate(people)}
-    records.write(
+    writing.write(
         output,
-        [photos.PhotoSet(labels[name.split("/")[0]], [(name, os.path.join(crops, name))]) for name in names],
-        load=photos.read,
+        [photo_sets.PhotoSet(labels[name.split("/")[0]], [(name, os.path.join(crops, name))]) for name in names],
+        load=photo_sets.read,
         identities=people,
         image_size=aligner.template.image_size,
         source=f"photos {source}, aligned: {aligner.settings}",
@@ -142,7 +143,7 @@ def _align(
         write_csv(output / "skipped.csv", ("name", "reason"), skipped)
     entries = [entry for entry in entries if "crops" in entry]
     if not entries:
-        some = photos.some([f"{name} ({reason})" for name, reason in skipped])
+        some = checked.some([f"{name} ({reason})" for name, reason in skipped])
         raise ValueError(f"no photo gave a crop; left out: {some}")
     if sheet is not None:
         write_sheet(Path(sheet), root, output, entries, aligner.template)

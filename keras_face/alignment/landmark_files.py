@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from keras_face.alignment.photo_files import EXTENSIONS, PhotoError
+from keras_face.photos.files import EXTENSIONS, PhotoError
 
 
 class ListedLandmarks:

@@ -14,13 +14,13 @@ from tqdm import tqdm
 from keras_face.alignment.journal import Journal, open_journal
 from keras_face.alignment.masked_landmarks import Landmarks
 from keras_face.alignment.masked_sheet import write_sheet
-from keras_face.alignment.photo_files import PhotoError
-from keras_face.alignment.photo_lists import crop_names, list_files
-from keras_face.alignment.photo_reader import read_photos
-from keras_face.alignment.whole_files import ENCODINGS, encoded, write_csv, write_whole
-from keras_face.data import photos
 from keras_face.masks import wearing
 from keras_face.masks.wardrobe import Mask, Wardrobe, generator
+from keras_face.photos import checked
+from keras_face.photos.encoding import ENCODINGS, encoded, write_csv, write_whole
+from keras_face.photos.files import PhotoError
+from keras_face.photos.lists import crop_names, list_files
+from keras_face.photos.reader import read_photos
 
 LIST = "masked.csv"
 LIST_HEADER = ("original", "masked", "person", "template", "colour", "pattern", "accent")
@@ -127,7 +127,7 @@ def mask_folder(
     write_csv(output / "skipped.csv", ("name", "reason"), skipped)
     twins = [(entry["name"], entry["crops"][0]) for entry in entries if "crops" in entry]
     if not twins:
-        some = photos.some([f"{name} ({reason})" for name, reason in skipped])
+        some = checked.some([f"{name} ({reason})" for name, reason in skipped])
         raise ValueError(f"no photo got a mask; left out: {some}")
     rows = [(name, twin["name"], _person(name), *(twin[column] for column in LIST_HEADER[3:])) for name, twin in twins]
     write_csv(output / LIST if list_file is None else Path(list_file), LIST_HEADER, rows)

@@ -10,8 +10,8 @@ import numpy as np
 from keras_face.alignment.aligner import choose
 from keras_face.alignment.detector import Detector
 from keras_face.alignment.landmark_files import ListedLandmarks
-from keras_face.alignment.photo_files import PhotoError
 from keras_face.masks import landmarks
+from keras_face.photos.files import PhotoError
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _LINE68 = re.compile(rf"(.+?)[\t, ]\s*({_NUMBER}(?:[\t, ]+{_NUMBER}){{135}})\s*")

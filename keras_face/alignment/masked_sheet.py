@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_face.alignment.photo_files import read_photo
+from keras_face.photos.files import read_photo
 
 _CELL, _GAP, _COLUMNS, _ROWS = 160, 4, 8, 4  # pixels, and pairs
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_face.alignment.photo_files import read_photo
 from keras_face.alignment.templates import Template
+from keras_face.photos.files import read_photo
 
 _CELL, _CAPTION, _GAP = 168, 16, 6  # pixels
 _COLUMNS, _PAIRS = 4, 40  # pairs in a row, and in all

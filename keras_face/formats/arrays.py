@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_face.data import photos, records
 from keras_face.formats import packed
+from keras_face.records import photo_sets, writing
 
 COLOUR_ORDERS = ("rgb", "bgr")
 
@@ -50,7 +50,7 @@ class LoadRow:
 def write(
     images: str | os.PathLike,
     labels: str | os.PathLike | None,
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     *,
     colour_order: str,
     images_key: str = "images",
@@ -60,7 +60,7 @@ def write(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photos.Summary:
+) -> photo_sets.Summary:
     """Returns the summary after writing an array of photos as records; labels become 0, 1, ... in their order.
 
     Args:
@@ -77,13 +77,13 @@ def write(
         progress: Whether to show a progress bar.
 
     Raises: ValueError: A file is no such array, colour order or quality is none, or nobody has enough photos; see
-        `records.write`.
+        `writing.write`.
     """
     if colour_order not in COLOUR_ORDERS:
         raise ValueError(f"colour_order must be rgb or bgr, got {colour_order!r}")
     if not 0 <= quality <= 100:
         raise ValueError(f"quality must be 1 to 100 for JPEG, or 0 for PNG, got {quality}")
-    records.check_new(output)
+    writing.check_new(output)
     images = Path(images)
     if labels is None and images.suffix != ".npz":
         raise ValueError(f"expected labels in a file of their own, as {images} is no .npz file")

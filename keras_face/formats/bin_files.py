@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from keras_face.data import photos
-from keras_face.data.photos import photo_size
 from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity, folds_by_position, read_pairs
 from keras_face.formats.unfinished import unfinished
+from keras_face.photos import checked
+from keras_face.photos.checked import photo_size
 
 _PNG_SIGNATURE = b"\x89PNG"
 
@@ -124,7 +124,7 @@ def pack(
     pairs = read_pairs(data / "pairs.txt" if pairs_file is None else pairs_file)
     keys = pairs.distinct_keys()
     if missing := [key for key in keys if not (data / key).is_file()]:
-        raise ValueError(f"{data}: {len(missing)} of {len(keys)} photos are missing: {photos.some(missing)}")
+        raise ValueError(f"{data}: {len(missing)} of {len(keys)} photos are missing: {checked.some(missing)}")
     images: dict[str, bytes] = {}
     for key in tqdm(keys, "reading", unit=" photos", disable=not progress):
         images[key] = (data / key).read_bytes()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_face.data import photos, records
+from keras_face.photos import checked
+from keras_face.records import photo_sets, writing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,14 +53,14 @@ class LoadSet:
 
     load_photo: Callable[[int], bytes]
 
-    def __call__(self, item: Item) -> records.FaceSet:
-        return records.FaceSet([self.load_photo(number) for number in item.numbers], item.label, item.name)
+    def __call__(self, item: Item) -> writing.FaceSet:
+        return writing.FaceSet([self.load_photo(number) for number in item.numbers], item.label, item.name)
 
 
 def write(
     packed: Packed,
     load_photo: Callable[[int], bytes],
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     *,
     source: str,
     template: str = "arcface",
@@ -68,7 +69,7 @@ def write(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photos.Summary:
+) -> photo_sets.Summary:
     """Returns the summary after writing packed photos as records; labels become 0, 1, ... in the same order.
 
     What was left out, and why, is in `skipped.csv` beside the records.
@@ -85,7 +86,7 @@ def write(
         set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
         progress: Whether to show a progress bar.
 
-    Raises: ValueError if nobody has enough good photos; see `records.write`.
+    Raises: ValueError if nobody has enough good photos; see `writing.write`.
     """
     for name, value in (("min_photos", min_photos), ("set_size", set_size)):
         if value < 1:
@@ -102,12 +103,12 @@ def write(
     skipped += [(packed.identity(label), f"fewer than {min_photos} good photos") for label in few.tolist()]
     labels = labels[counts >= min_photos]
     if not labels.size:
-        reasons = photos.some([f"{name} ({reason})" for name, reason in skipped]) or "nothing"
+        reasons = checked.some([f"{name} ({reason})" for name, reason in skipped]) or "nothing"
         raise ValueError(f"nobody has {min_photos} good photos; left out: {reasons}")
     rows = np.flatnonzero(good & np.isin(packed.labels, labels))
     rows = rows[np.argsort(packed.labels[rows], kind="stable")]
     people = np.split(rows, np.flatnonzero(np.diff(packed.labels[rows])) + 1)
-    records.write(
+    writing.write(
         output,
         _items(packed, people, set_size),
         identities=[packed.identity(label) for label in labels.tolist()],
@@ -119,7 +120,7 @@ def write(
         total=sum(-(-len(rows) // set_size) for rows in people),
         progress=progress,
     )
-    return photos.Summary(len(people), len(rows), skipped)
+    return photo_sets.Summary(len(people), len(rows), skipped)
 
 
 def _most_common(sizes: np.ndarray) -> tuple[int, int]:

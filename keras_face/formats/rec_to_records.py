@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from keras_face.data import photos, records
-from keras_face.data.photos import photo_size
 from keras_face.formats import image_records, packed, rec_layout, rec_lists
 from keras_face.formats.rec_layout import Problems, RecPhotos
 from keras_face.formats.recordio import RecordFile
+from keras_face.photos import checked, headers
+from keras_face.photos.checked import photo_size
+from keras_face.records import photo_sets, writing
 
 COLOUR_ORDERS = ("rgb", "bgr")
 _NUMPY = b"\x93NUMPY"
@@ -43,7 +44,7 @@ class LoadImage:
 
     def __call__(self, offset: int) -> bytes:
         image = self.image(offset)
-        if records.is_photo(image):
+        if headers.is_photo(image):
             return image
         pixels = self.pixels(image)
         if isinstance(pixels, str):
@@ -56,7 +57,7 @@ class LoadImage:
 
     def size(self, image: bytes) -> tuple[int, int] | str:
         """Returns the (height, width) of an image, or why it is none."""
-        if records.is_photo(image):
+        if headers.is_photo(image):
             return photo_size(image)
         pixels = self.pixels(image)
         return pixels if isinstance(pixels, str) else pixels.shape[:2]
@@ -81,7 +82,7 @@ class LoadImage:
 
 def write(
     source: str | os.PathLike,
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     *,
     labels: str = "agreed",
     colour_order: str | None = None,
@@ -90,7 +91,7 @@ def write(
     set_size: int = 1,
     skip_damaged: bool = False,
     progress: bool = True,
-) -> photos.Summary:
+) -> photo_sets.Summary:
     """Returns the summary after writing the photos of a .rec file as records; labels become 0, 1, ... in their order.
 
     Beside the .rec are read: the .idx of its name, without which the whole .rec is gone through all the same; the .lst
@@ -109,12 +110,12 @@ def write(
         progress: Whether to show progress bars.
 
     Raises: ValueError, with the offset: a record or the index is damaged, something is missing, headers and identities
-        disagree; nobody has enough good photos; see `records.write`.
+        disagree; nobody has enough good photos; see `writing.write`.
     """
     if colour_order not in (None, *COLOUR_ORDERS):
         raise ValueError(f"colour_order must be rgb or bgr, got {colour_order!r}")
     path = _rec_file(Path(source))
-    records.check_new(output)
+    writing.check_new(output)
     problems: Problems = []
     found = rec_layout.read_photos(RecordFile(path), labels, problems, skip_damaged)
     size = _expected_size(path, found, problems)
@@ -159,7 +160,7 @@ def _rec_file(source: Path) -> Path:
             raise ValueError(f"expected a .rec file, or a folder with a train.rec, got {source}")
         return source
     if not (source / "train.rec").exists():
-        others = photos.some([str(path) for path in sorted(source.glob("*.rec"))])
+        others = checked.some([str(path) for path in sorted(source.glob("*.rec"))])
         raise ValueError(f"{source} has no train.rec; {f'give one of {others}' if others else 'nor another .rec file'}")
     return source / "train.rec"
 

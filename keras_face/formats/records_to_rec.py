@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_face.backend import tf
-from keras_face.data.dataset_info import DatasetInfo, open_dataset, parse
 from keras_face.formats.image_records import pack
 from keras_face.formats.recordio import RecordWriter
 from keras_face.formats.unfinished import unfinished
+from keras_face.records.dataset import DatasetInfo, open_dataset, parse
 
 _EXACT = 2**24  # float32, the type of labels, holds every whole number up to this one
 _BATCH_SIZE = 64  # records that are parsed at a time

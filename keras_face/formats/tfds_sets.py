@@ -13,10 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_face.backend import tf
-from keras_face.data import photos, records
-from keras_face.data.photos import photo_size
 from keras_face.formats import packed
 from keras_face.formats.recordio import RecordFile, RecordWriter
+from keras_face.photos.checked import photo_size
+from keras_face.records import photo_sets, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LoadRecord:
 
 
 def write(
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     *,
     name: str | None = None,
     builder_dir: str | os.PathLike | None = None,
@@ -49,7 +49,7 @@ def write(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photos.Summary:
+) -> photo_sets.Summary:
     """Returns the summary after writing a set of TensorFlow Datasets as records.
 
     People whose label is text are numbered in the order of their names. The photos are gathered in a file beside the
@@ -70,15 +70,15 @@ def write(
 
     Raises:
         ValueError: There is no such set, split or feature, a feature is of another kind, nobody has enough good
-            photos; see `records.write`.
+            photos; see `writing.write`.
         OSError: The set cannot be read, downloaded or written.
     """
     if (name is None) == (builder_dir is None):
         raise ValueError(f"expected either the name of a set or the folder of one, got {name!r} and {builder_dir!r}")
-    records.check_new(output)
+    writing.check_new(output)
     builder = _builder(name, builder_dir, data_dir)
     _check_features(builder.info, image_key, label_key)
-    parent = Path(output.path if isinstance(output, records.Output) else output).absolute().parent
+    parent = Path(output.path if isinstance(output, writing.Output) else output).absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".from_tfds.", dir=parent) as scratch:
         gathered = Path(scratch, "photos.rec")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_face.data.records import check_new
+from keras_face.records.writing import check_new
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from keras_face.data.images import fit
 from keras_face.inspection.facts import decode_all
 from keras_face.inspection.sources import Photos
+from keras_face.photos.images import fit
 
 
 class EmbedderLike(Protocol):

@@ -13,9 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_face.backend import tf
-from keras_face.data import images, records
 from keras_face.inspection.descriptors import DESCRIPTOR_SIZE, SMALL, content_hash, describe
 from keras_face.inspection.sources import Photos
+from keras_face.photos import headers, images
 
 GOOD, EMPTY, NO_PHOTO, DAMAGED = range(4)
 REASONS = ("good", "empty, or cannot be read", "neither JPEG nor PNG", "damaged or cut off")
@@ -119,7 +119,7 @@ def decode_all(chunk: Sequence[bytes], size: tuple[int, int]) -> list[tuple[int,
 
     Args: as `chunk_facts`.
     """
-    if all(map(records.is_photo, chunk)):
+    if all(map(headers.is_photo, chunk)):
         try:
             return [(GOOD, image) for image in _decoder(*size)(tf.constant(chunk)).numpy()]
         except tf.errors.OpError:
@@ -128,7 +128,7 @@ def decode_all(chunk: Sequence[bytes], size: tuple[int, int]) -> list[tuple[int,
 
 
 def _decode(content: bytes) -> tuple[int, np.ndarray | None]:
-    if not records.is_photo(content):
+    if not headers.is_photo(content):
         return (NO_PHOTO if content else EMPTY), None
     try:
         # The decoder of the training: OpenCV's would take a photo that is cut off.

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import cv2
 
 from keras_face.backend import tf
-from keras_face.data import images, records
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
 from keras_face.inspection.sources import photo_names
+from keras_face.photos import images
+from keras_face.records import writing
 
 _JPEG_QUALITY = 98  # of photos that must be encoded again
 
@@ -18,7 +19,7 @@ _JPEG_QUALITY = 98  # of photos that must be encoded again
 class Summary:
     """What was written: the new dataset, and how many photos were dropped and moved."""
 
-    dataset: records.DatasetInfo
+    dataset: writing.DatasetInfo
     dropped: int
     moved: int
 
@@ -33,7 +34,7 @@ class Summary:
 class _Lists:
     """What the entries say of each photo; its own entry counts before its identity's."""
 
-    def __init__(self, entries: Sequence[Entry], info: records.DatasetInfo):
+    def __init__(self, entries: Sequence[Entry], info: writing.DatasetInfo):
         self.identities = info.identities
         self.photos: dict[str, Entry] = {}
         self.people: dict[str, Entry] = {}
@@ -91,7 +92,7 @@ class _Lists:
 def rewrite(
     path: str | os.PathLike,
     entries: Sequence[Entry],
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     swap_channels: bool = False,
     progress: bool = True,
 ) -> Summary:
@@ -107,10 +108,10 @@ def rewrite(
         progress: Whether to show a progress bar.
 
     Raises: ValueError if the entries name photos or identities that the dataset does not have, contradict each other,
-        or leave nothing; if a photo to encode again is damaged; see `records.write`.
+        or leave nothing; if a photo to encode again is damaged; see `writing.write`.
     """
-    records.check_new(output)
-    info = records.open_dataset(path)
+    writing.check_new(output)
+    info = writing.open_dataset(path)
     lists = _Lists(entries, info)
     skipped: list[tuple[str, str]] = []
     present: set[str | int] = set()
@@ -136,7 +137,7 @@ def rewrite(
     sequences = sorted((target for target in present if isinstance(target, int)), reverse=True)
     numbers |= {sequence: -1 - number for number, sequence in enumerate(sequences)}
     how = f"{info.path} without {len(skipped)} photos, {moved} given another label"
-    written = records.write(
+    written = writing.write(
         output,
         _face_sets(info, lists, numbers, swap_channels),
         identities=[*old, *new],
@@ -150,8 +151,8 @@ def rewrite(
     return Summary(written, len(skipped), moved)
 
 
-def _records(info: records.DatasetInfo) -> Iterator[tuple[str, int, list[bytes]]]:
-    batches = tf.data.TFRecordDataset(info.shards).batch(256).map(records.parse).prefetch(1)
+def _records(info: writing.DatasetInfo) -> Iterator[tuple[str, int, list[bytes]]]:
+    batches = tf.data.TFRecordDataset(info.shards).batch(256).map(writing.parse).prefetch(1)
     try:
         for batch in batches:
             names = [name.decode(errors="surrogateescape") for name in batch["name"].numpy()]
@@ -160,14 +161,14 @@ def _records(info: records.DatasetInfo) -> Iterator[tuple[str, int, list[bytes]]
         raise ValueError(f"{info.path}: a record is damaged on disk; write the dataset again") from error
 
 
-def _outline(info: records.DatasetInfo) -> Iterator[tuple[str, int, int]]:
+def _outline(info: writing.DatasetInfo) -> Iterator[tuple[str, int, int]]:
     for name, label, contents in _records(info):
         yield name, label, len(contents)
 
 
 def _face_sets(
-    info: records.DatasetInfo, lists: _Lists, numbers: dict[str | int, int], swap_channels: bool
-) -> Iterator[records.FaceSet]:
+    info: writing.DatasetInfo, lists: _Lists, numbers: dict[str | int, int], swap_channels: bool
+) -> Iterator[writing.FaceSet]:
     for name, label, contents in _records(info):
         photos = photo_names(name, len(contents))
         by_target: dict[str | int, list[tuple[str, bytes]]] = {}
@@ -178,7 +179,7 @@ def _face_sets(
         for target, members in by_target.items():
             whole = len(members) == len(contents)
             joined = name if whole else "|".join(photo for photo, _ in members)
-            yield records.FaceSet([content for _, content in members], numbers[target], joined)
+            yield writing.FaceSet([content for _, content in members], numbers[target], joined)
 
 
 def _swapped(name: str, content: bytes) -> bytes:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_face.backend import tf
-from keras_face.data import records
-from keras_face.data.dataset_info import RECORD_OVERHEAD
+from keras_face.records import writing
+from keras_face.records.dataset import RECORD_OVERHEAD
 
 _HEADER = 12  # bytes of a TFRecord before its content
 
@@ -26,13 +26,13 @@ class RecordPhotos:
         image_size: (height, width) that all photos should have, pixels.
         template: Name of the template that the photos should be aligned to.
 
-    Raises: ValueError: see `records.open_dataset`.
+    Raises: ValueError: see `writing.open_dataset`.
     """
 
     made_of_records = True
 
     def __init__(self, path: str | os.PathLike):
-        self.info = records.open_dataset(path)
+        self.info = writing.open_dataset(path)
         self.path = self.info.path
         self.name = self.info.path.resolve().name
         self.identities: Sequence[str] = self.info.identities
@@ -54,7 +54,7 @@ class RecordPhotos:
 
         Raises: ValueError if a record is damaged on disk.
         """
-        batches = tf.data.TFRecordDataset(self.info.shards).batch(256).map(records.parse).prefetch(2)
+        batches = tf.data.TFRecordDataset(self.info.shards).batch(256).map(writing.parse).prefetch(2)
         done = 0
         try:
             for batch in batches:

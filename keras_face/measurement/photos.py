@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from keras_face.alignment.photo_files import PhotoError, read_photo
 from keras_face.alignment.templates import Template
 from keras_face.alignment.transform import align
 from keras_face.backend import tf
-from keras_face.data.images import decode, fit
 from keras_face.measurement.embedders import EmbedderLike
+from keras_face.photos.files import PhotoError, read_photo
+from keras_face.photos.images import decode, fit
 
 _NUM_NAMED = 3  # photos that an error message lists
 _DECODED = (".jpg", ".jpeg", ".png")  # files that TensorFlow decodes; of others Pillow is asked

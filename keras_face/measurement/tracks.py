@@ -12,8 +12,8 @@ from keras_face.evaluation.protocols import Pairs, read_ytf_splits
 from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
 from keras_face.measurement.embedders import EmbedderLike
 from keras_face.measurement.photos import named_missing
+from keras_face.measurement.pooling import TemplateRule, qualities_of, read_qualities
 from keras_face.measurement.sources import FeatureSource, Locate, PhotoSource, Source
-from keras_face.measurement.templates import TemplateRule, qualities_of, read_qualities
 
 _FRAMES = (".jpg", ".jpeg", ".png")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from keras_face.alignment.templates import Template
-from keras_face.alignment.whole_files import write_csv
-from keras_face.data import records
+from keras_face.photos.encoding import write_csv
+from keras_face.records import writing
 from keras_face.sequences.store import StoredTrack, face_set
 
 _HEADER = ("name", "video", "track", "person", "label", "first_frame", "last_frame", "photos")
 
 
 def write_records(
-    output: records.Output,
+    output: writing.Output,
     tracks: Sequence[StoredTrack],
     identities: Sequence[str],
     template: Template,
@@ -35,9 +35,9 @@ def write_records(
         skipped: Name and reason of what was left out.
         progress: Whether to show a progress bar.
 
-    Raises: see `records.write`.
+    Raises: see `writing.write`.
     """
-    records.write(
+    writing.write(
         output,
         tracks,
         load=face_set,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from keras_face.data import photos
+from keras_face.photos import checked
 from keras_face.sequences.store import StoredTrack
 from keras_face.sequences.videos import Video
 
@@ -36,7 +36,7 @@ def from_list(list_file: str | os.PathLike, videos: Sequence[Video]) -> dict[str
     if not known:
         raise ValueError(f"{list_file}: expected lines `path,identity`, got none")
     if missing := sorted(set(known).difference(video.name for video in videos)):
-        raise ValueError(f"{list_file}: {len(missing)} videos are not in the source: {photos.some(missing)}")
+        raise ValueError(f"{list_file}: {len(missing)} videos are not in the source: {checked.some(missing)}")
     return known
 
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_face.data.records import FaceSet
+from keras_face.records.writing import FaceSet
 from keras_face.sequences.tracks import Track
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_face.alignment import photo_files
+from keras_face.photos.files import EXTENSIONS, MAX_PIXELS, PhotoError, read_photo
 
 # fmt: off
 _VIDEO_EXTENSIONS = frozenset([
@@ -19,7 +19,7 @@ _VIDEO_EXTENSIONS = frozenset([
     ".mxf", ".ogg", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 ])
 # fmt: on
-_FRAME_EXTENSIONS = photo_files.EXTENSIONS - {".gif"}
+_FRAME_EXTENSIONS = EXTENSIONS - {".gif"}
 _LACKING = 0.02  # of the frames that a file says it has; some containers only estimate it
 _FAILURES = 32  # in a row, after which nothing more is expected of a file; behind a damaged part there often is
 
@@ -142,8 +142,8 @@ def read(video: Video, sampling: Sampling, report: Report) -> Iterator[tuple[int
         raise ValueError(f"{video.path}: a folder of frames has no frames a second; give a stride")
     for number, name in enumerate(video.frames):
         try:
-            photo = photo_files.read_photo(video.path / name)
-        except photo_files.PhotoError as error:
+            photo = read_photo(video.path / name)
+        except PhotoError as error:
             report(f"{video.name}/{name}", str(error))
             continue
         yield number, photo, sampling.takes(number, 1.0)
@@ -166,8 +166,8 @@ def _read_file(video: Video, sampling: Sampling, report: Report) -> Iterator[tup
             report(video.name, "no video that FFmpeg can read, or damaged")
             return
         width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > photo_files.MAX_PIXELS:
-            report(video.name, f"more than {photo_files.MAX_PIXELS:,} pixels a frame")
+        if width * height > MAX_PIXELS:
+            report(video.name, f"more than {MAX_PIXELS:,} pixels a frame")
             return
         rate = capture.get(cv2.CAP_PROP_FPS)
         if sampling.frames_per_second is not None and not 0 < rate < math.inf:

@@ -12,7 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from keras_face.alignment.detector import Detector
-from keras_face.data import photos, records
+from keras_face.photos import checked
+from keras_face.records import writing
 from keras_face.sequences import outputs, people, tracks, videos
 from keras_face.sequences.sheet import save_sheet
 from keras_face.sequences.store import StoredTrack, put
@@ -66,7 +67,7 @@ class Summary:
 
 def write_sequences(
     source: str | os.PathLike,
-    output: records.Output | str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
     settings: tracks.Settings | None = None,
     sampling: videos.Sampling | None = None,
     *,
@@ -103,16 +104,16 @@ def write_sequences(
             does not fit the source, or there is no track at all.
         OSError: It cannot be written.
     """
-    output = output if isinstance(output, records.Output) else records.Output(output)
+    output = output if isinstance(output, writing.Output) else writing.Output(output)
     settings, sampling = settings or tracks.Settings(), sampling or videos.Sampling()
-    path = records.check_new(output)
+    path = writing.check_new(output)
     if as_folders and (output.num_shards or output.beam_runner or output.beam_options):
         raise ValueError("folders have neither shards nor Beam: expected as_folders or options of records, got both")
     if sheet is not None and not Path(sheet).parent.is_dir():
         raise ValueError(f"expected a folder for the sheet that exists, got {Path(sheet).parent}")
     found, skipped = videos.find(source)
     if sampling.frames_per_second is not None and (folders := [video.name for video in found if video.frames]):
-        raise ValueError(f"a folder of frames has no frames a second; give a stride. Folders: {photos.some(folders)}")
+        raise ValueError(f"a folder of frames has no frames a second; give a stride. Folders: {checked.some(folders)}")
     person_of = _people(found, identity_list, identities_from)
     if alone and not person_of:
         raise ValueError("nobody is known to be alone: expected identity_list or identities_from too")
@@ -137,7 +138,7 @@ def write_sequences(
         seconds = time.perf_counter() - begin
         stored, identities = _labelled(by_video, person_of, alone, counts)
         if not stored:
-            reasons = photos.some([f"{name} ({reason})" for name, reason in skipped])
+            reasons = checked.some([f"{name} ({reason})" for name, reason in skipped])
             raise ValueError(f"expected at least one track in {source}, got none; left out: {reasons or 'nothing'}")
         if as_folders:
             outputs.write_folders(path, Path(scratch, "folders"), stored, identities, skipped, progress)

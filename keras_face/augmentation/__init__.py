@@ -1,0 +1,1 @@
+"""What training does to a photo, from a seed alone: the same photo and seed give the same picture."""

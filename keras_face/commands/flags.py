@@ -1,0 +1,94 @@
+"""The flags that commands share: where records go, what is evaluated and how, a training's configuration."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+from keras_face import config
+from keras_face.records import writing
+
+
+def output_flags() -> Callable[[], writing.Output]:
+    """Returns a function that says where records go, after defining the flags for it: called where flags are."""
+    path = flags.DEFINE_string("output_dir", None, "Folder of records to make; must not exist.", required=True)
+    num_shards = flags.DEFINE_integer(
+        "num_shards", None, "Files of records; default: as many as makes them about 256 MiB.", lower_bound=1
+    )
+    beam_runner = flags.DEFINE_string(
+        "beam_runner", None, "Apache Beam's runner that writes: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner."
+    )
+    beam_options = flags.DEFINE_multi_string(
+        "beam_option", [], "An option of the runner, as --beam_option=--direct_num_workers=2; can be repeated."
+    )
+    return lambda: writing.Output(path.value, num_shards.value, beam_runner.value, tuple(beam_options.value))
+
+
+def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[[], dict[str, Any]]:
+    """Returns a function that gives the settings of `measurement.runs.Run`, after defining the flags for them.
+
+    Args:
+        output_dir: Default of --output_dir.
+        verification: Whether the command measures pairs, so that it has thresholds and similarities.
+    """
+    found: list[flags.FlagHolder] = [
+        flags.DEFINE_string("output_dir", output_dir, "Folder for results.json and report.html."),
+        flags.DEFINE_bool("report", True, "Write report.html, which takes seconds."),
+        flags.DEFINE_string("model_path", None, "SavedModel folder, folder of numbered ones, or run folder."),
+        flags.DEFINE_string("features", None, "Instead of a model: embeddings, .npz, text, or pickled dictionary."),
+        flags.DEFINE_string("features_prefix", "", "What all names of --features begin with, taken off."),
+        flags.DEFINE_bool("flip", None, "Embed each photo and its mirror image; default: yes."),
+        flags.DEFINE_integer("batch_size", None, "Photos per call of the model; default: 64.", lower_bound=1),
+        flags.DEFINE_bool("cache", None, "Keep embeddings, by content of model and photos; default: yes."),
+        flags.DEFINE_string("cache_dir", None, "Folder of kept embeddings; default: output/cache."),
+    ]
+    if verification:
+        found += [
+            flags.DEFINE_string(
+                "threshold_rule",
+                "best_accuracy",
+                "Of the accuracy: best_accuracy, equal_error, mean_of_maximisers, first_of_400 or best_on_test.",
+            ),
+            flags.DEFINE_bool("save_scores", True, "Write the similarities, for eval.compare."),
+            flags.DEFINE_bool("save_thresholds", False, "Write the thresholds found into the model's keras_face.json."),
+            flags.DEFINE_string("scores", None, "Instead of a model: similarities, .npz, CSV, or lines `value flag`."),
+            flags.DEFINE_bool("distances", False, "The values of --scores are distances or angles."),
+            flags.DEFINE_multi_string("score_columns", [], "A column of --scores: similarity=NAME; can be repeated."),
+        ]
+    return lambda: {flag.name: flag.value for flag in found}
+
+
+def training_flags(
+    without_config: str,
+) -> Callable[[Callable[[Callable[..., config.Config]], Sequence[str]], Sequence[str]], config.Config]:
+    """Returns a function that gives the configuration of a training, after defining the flags for it.
+
+    It takes a function that gives overrides that go over the file, and further ones that do so without --config; those
+    of the flags come after them, --set last. The first is called with a function that loads the file with overrides.
+
+    Args:
+        without_config: What is trained without --config, for the help.
+    """
+    path = flags.DEFINE_string("config", None, f"INI file; none: {without_config}")
+    tiny = flags.DEFINE_bool("tiny", False, "Lay the file's section [tiny] over the rest: the same on drawn people.")
+    more = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
+    output_dir = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
+    familiar = {
+        name: flags.DEFINE_string(name, None, f"The same as --set {key}=VALUE.")
+        for name, key in config.FAMILIAR_FLAGS.items()
+    }
+
+    def read(
+        always: Callable[[Callable[..., config.Config]], Sequence[str]], on_quick_start: Sequence[str]
+    ) -> config.Config:
+        def file(*overrides: str) -> config.Config:
+            return config.load(path.value or config.QUICK_START, overrides, tiny=tiny.value)
+
+        overrides = [*always(file), *(() if path.value else on_quick_start)]
+        for name, flag in familiar.items():
+            overrides += config.familiar(name, flag.value) if flag.value is not None else []
+        if output_dir.value is not None:
+            overrides.append(f"run.output_dir={output_dir.value}")
+        return file(*overrides, *more.value)
+
+    return read

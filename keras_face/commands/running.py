@@ -1,0 +1,36 @@
+"""How a command runs and ends: its summary, or one line for an error."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+
+def run(work: Callable[[], object]) -> None:
+    """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
+
+    A ValueError, OSError, ImportError or FloatingPointError becomes one line on stderr and status 1.
+
+    Args:
+        work: The command; returns a summary to print, or an exit status.
+    """
+
+    def main(argv: list[str]) -> int:
+        if len(argv) > 1:
+            raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets tells much between the progress bars
+        try:
+            result = work()
+        except (ValueError, OSError, ImportError, FloatingPointError) as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        if isinstance(result, int):
+            return result
+        print(result)
+        return 0
+
+    app.run(main)

@@ -1,0 +1,1 @@
+"""One page, and plots, of what was measured."""

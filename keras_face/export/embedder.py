@@ -1,0 +1,116 @@
+"""From an exported model to an embedder, and the thresholds that were found for it."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_face.backend import tf
+
+FACTS = Path("assets") / "keras_face.json"
+
+
+def find_version(model_path: str | os.PathLike) -> Path:
+    """Returns the SavedModel folder of a path: itself, or the highest numbered folder in it or in its `export`.
+
+    Raises:
+        ValueError: There is none.
+    """
+    path = Path(model_path)
+    for folder in (path, path / "export"):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+        versions = [
+            child for child in folder.glob("*") if child.name.isdigit() and (child / "saved_model.pb").is_file()
+        ]
+        if versions:
+            return max(versions, key=lambda version: int(version.name))
+    raise ValueError(f"{path}: expected a SavedModel folder, or a folder of numbered ones, found none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedder:
+    """A SavedModel that turns photos into unit embeddings; made by `load_embedder`.
+
+    Call arguments:
+        images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
+
+    Returns: float32 array [n, embedding_size], unit length.
+    """
+
+    name: str
+    image_size: tuple[int, int]
+    embedding_size: int
+    facts: Mapping[str, Any]
+    batch_size: int
+    signature: Any = dataclasses.field(repr=False)
+    loaded: Any = dataclasses.field(repr=False)  # the signature's variables live as long as this object does
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return self.with_norms(images)[0]
+
+    def with_norms(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the unit embeddings, and the lengths float32 [n] that they had."""
+        found = self.signature(images=tf.convert_to_tensor(images, tf.uint8))
+        return found["embedding"].numpy(), found["norm"].numpy()
+
+
+def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedder:
+    """Returns the embedder of an exported model.
+
+    Args:
+        model_path: A SavedModel folder, a folder of numbered versions (the highest is taken), or a run's folder.
+        batch_size: Photos that an evaluation should pass at once.
+
+    Raises:
+        ValueError: No such model, a damaged one, or a SavedModel that keras_face did not export.
+    """
+    folder = find_version(model_path)
+    if not (folder / FACTS).is_file():
+        raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    try:
+        loaded = tf.saved_model.load(os.fspath(folder))
+    except tf.errors.OpError as error:
+        raise ValueError(f"{folder}: expected a whole SavedModel: {str(error).splitlines()[0]}") from None
+    height, width = facts["image_size"]
+    return Embedder(
+        name=os.fspath(folder),
+        image_size=(height, width),
+        embedding_size=facts["embedding_size"],
+        facts=facts,
+        batch_size=batch_size,
+        signature=loaded.signatures["serving_default"],
+        loaded=loaded,
+    )
+
+
+def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Writes thresholds into an exported model's `keras_face.json`, and returns that file; it changes in one step.
+
+    Nothing else of the model is touched: its graph, weights and warm-up requests stay as they are.
+
+    Args:
+        folder: SavedModel folder that keras_face exported.
+        thresholds: From a protocol's name to what was found by it, JSON values. Those of other protocols are kept.
+
+    Raises: ValueError if keras_face did not export it.
+    """
+    path = Path(folder) / FACTS
+    if not path.is_file():
+        raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["thresholds"] = {**facts.get("thresholds", {}), **thresholds}
+    text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+    # Not beside it: TF Serving and copies of the folder would see an asset that is none.
+    unfinished = Path(folder).parent / f".{Path(folder).name}-{path.name}.{os.getpid()}"
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path

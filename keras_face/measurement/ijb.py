@@ -1,0 +1,166 @@
+"""IJB-B and IJB-C: templates of photos and frames, 1:1 and 1:N."""
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from keras_face.alignment.templates import Template, names, template
+from keras_face.evaluation.protocols import (
+    IjbFiles,
+    Pairs,
+    TemplatePairs,
+    TemplatePhotos,
+    read_ijb_identification,
+    read_ijb_pairs,
+    read_ijb_photos,
+)
+from keras_face.evaluation.results import IdentificationResult, Measured, verify
+from keras_face.measurement.identification import identify
+from keras_face.measurement.photos import LooseCrop, Photo
+from keras_face.measurement.pooling import TemplateRule
+from keras_face.measurement.sources import Embedded, PhotoSource, Source
+
+
+@dataclass(frozen=True, eq=False)
+class IjbSet:
+    """IJB-B or IJB-C.
+
+    Attributes:
+        files: Its files.
+        photos: The photos of the templates.
+        images_dir: Folder of the loose crops; None: there are none.
+        template: Where the landmarks of an aligned photo lie.
+    """
+
+    files: IjbFiles
+    photos: TemplatePhotos
+    images_dir: Path | None
+    template: Template
+
+    def locate(self, key: str) -> Photo:
+        """Returns the loose crop of a photo, with its landmarks."""
+        if self.images_dir is None or self.photos.landmarks is None:
+            raise ValueError(f"{key}: there are no photos")
+        landmarks = self.photos.landmarks[self.first_row[key]].tolist()
+        return LooseCrop(self.images_dir / key, tuple(map(tuple, landmarks)), self.template)
+
+    def template_photo(self, number: str) -> Photo:
+        """Returns the photo of a template that the detector was surest of."""
+        rows = np.flatnonzero(self.photos.template == int(number))
+        scores = self.photos.detector_score
+        return self.locate(self.photos.photos[rows[0 if scores is None else int(np.argmax(scores[rows]))]])
+
+    @functools.cached_property
+    def first_row(self) -> dict[str, int]:
+        """The row of `photos` that a photo comes in first."""
+        found: dict[str, int] = {}
+        for row, name in enumerate(self.photos.photos):
+            found.setdefault(name, row)
+        return found
+
+
+def read_ijb(files: IjbFiles, images_dir: str | os.PathLike | None, template_name: str = "arcface") -> IjbSet:
+    """Returns the set of the files.
+
+    Args:
+        files: As `find_ijb` found them.
+        images_dir: Folder of the loose crops, InsightFace's `loose_crop`; None: embeddings were computed before.
+        template_name: Where the photos are aligned to, see `alignment.templates.template`.
+
+    Raises: ValueError as `read_ijb_photos` and `template`, and for a photo that comes twice with other landmarks.
+    """
+    photos = read_ijb_photos(files.photos, files.landmarks)
+    found = IjbSet(files, photos, None if images_dir is None else Path(images_dir), template(template_name))
+    if photos.landmarks is not None and len(set(photos.photos)) < len(photos.photos):
+        for row, name in enumerate(photos.photos):
+            if not np.array_equal(photos.landmarks[row], photos.landmarks[found.first_row[name]]):
+                raise ValueError(f"{files.landmarks}: expected {name} with the same landmarks each time")
+    return found
+
+
+def measure_ijb(
+    source: Source, ijb: IjbSet, *, templates: TemplateRule, identification: bool = True
+) -> tuple[Measured, tuple[IdentificationResult, ...]]:
+    """Returns the figures of 1:1, and those of 1:N: closed-set in both galleries, and open-set in each of them.
+
+    Args:
+        source: Where embeddings come from, named as the photos.
+        ijb: The set.
+        templates: How templates are compared; the detector's score is the quality.
+        identification: Whether to measure 1:N.
+
+    Raises: ValueError and FileNotFoundError as the source, `TemplateRule.pool` and the protocols' readers.
+    """
+    if identification and ijb.files.probes is None:
+        raise ValueError(f"{ijb.files.photos.parent}: expected the galleries and probes of 1:N beside the other files")
+    if identification and templates.set_score is not None:
+        raise ValueError("1:N is measured by pooled templates: choose no set score, or leave 1:N out")
+    photos = ijb.photos
+    pairs = read_ijb_pairs(ijb.files.pairs, photos)
+    embedded: Embedded = source(tuple(dict.fromkeys(photos.photos)), ijb.locate)
+    embeddings, norms = embedded.features.embeddings, embedded.features.norms
+    if len(embeddings) < len(photos.photos):
+        rows = embedded.features.rows(photos.photos)
+        embeddings, norms = embeddings[rows], norms[rows]
+    index = photos.index()
+    pooled = None
+    if templates.set_score is None:
+        media = photos.media if templates.pooling.by_media else None
+        pooled = templates.pool(embeddings, norms, index, photos.detector_score, media)
+    aligned = f"aligned to {ijb.template.name}, " if isinstance(source, PhotoSource) else ""
+    data = embedded.features.source if ijb.images_dir is None else os.fspath(ijb.images_dir)
+    origin = source.origin(data, f"{aligned}{templates}", embedded.data_hash)
+    similarity = templates.similarity(embeddings, index, pooled, pairs.left, pairs.right)
+    measured = verify(_without_folds(pairs), similarity, origin)
+    found = []
+    if identification and pooled is not None and ijb.files.probes is not None:
+        row = {str(number): place for place, number in enumerate(pairs.templates.tolist())}
+        galleries = ijb.files.galleries
+        for chosen in (galleries, *((gallery,) for gallery in galleries)):
+            protocol = read_ijb_identification(chosen, ijb.files.probes, photos)
+            probes, entries = ([row[key] for key in keys] for keys in (protocol.probes, protocol.gallery))
+            found.append(identify(protocol, pooled[probes], pooled[entries], origin))
+    return measured, tuple(found)
+
+
+def model_template(source: Source) -> str:
+    """Returns the name of the template that an exported model's photos are aligned to.
+
+    Raises: ValueError if the model does not say it by a known name.
+    """
+    facts = getattr(source.embedder, "facts", {}) if isinstance(source, PhotoSource) else {}
+    name = facts.get("template")
+    if name not in names():
+        raise ValueError(f"expected --alignment, as the model's template is none of {', '.join(names())}, but {name!r}")
+    return name
+
+
+def _without_folds(pairs: TemplatePairs) -> Pairs:
+    left, right = (TemplateKeys(pairs.templates, side) for side in (pairs.left, pairs.right))
+    fold = np.zeros(pairs.genuine.size, np.int64)
+    return Pairs(pairs.protocol, cast(Any, left), cast(Any, right), pairs.genuine, fold, pairs.dropped)
+
+
+class TemplateKeys(Sequence):
+    """Numbers of templates as keys of pairs, made when they are asked for, as there are 15.7 million.
+
+    Args:
+        templates: int [t], the numbers.
+        index: int [n], index in `templates` of each key.
+    """
+
+    def __init__(self, templates: np.ndarray, index: np.ndarray):
+        self._templates, self._index = templates, index
+
+    def __len__(self) -> int:
+        return self._index.size
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return list(map(str, self._templates[self._index[place]].tolist()))
+        return str(int(self._templates[self._index[place]]))

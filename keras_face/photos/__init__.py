@@ -1,0 +1,1 @@
+"""Photos on disk: the one way to list, read, check and encode them."""

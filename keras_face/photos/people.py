@@ -1,0 +1,118 @@
+"""A folder with one folder of photos per person, and lists of people."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_face.photos import checked
+
+_REPORTS = ("aligned.jsonl", "skipped.csv")  # what `align` leaves beside the folders of crops
+
+
+def scan(
+    source: str | os.PathLike,
+    people_file: str | os.PathLike | None = None,
+    min_photos: int = 1,
+    image_size: tuple[int, int] | None = None,
+    progress: bool = False,
+    decode: bool = False,
+) -> checked.People:
+    """Returns the good photos of each person of a folder, and what is left out; arguments as in `write_folder`.
+
+    Grey photos, photos with an alpha channel and PNG with 16 bits are good: decoding makes them RGB.
+
+    Raises: ValueError if the folder does not exist, has no person's folder, or an empty one; if two folders have the
+        same name but for case or Unicode form, or are links to the same one, or to one that they are in; if a listed
+        person has no folder; if nobody has enough good photos.
+    """
+    if min_photos < 1:
+        raise ValueError(f"min_photos must be >= 1, got {min_photos}")
+    root = Path(source)
+    if not root.is_dir():
+        raise ValueError(f"expected a folder with a folder of photos per person, but {root} is none")
+    folders, files = _listed(root)
+    _check_folders(root, folders)
+    skipped = [(name, "not in a person's folder") for name in files if name not in _REPORTS]
+    if people_file is not None:
+        by_key = {_key(name): name for name in folders}
+        listed = read_people(people_file)
+        if missing := [name for name in listed if _key(name) not in by_key]:
+            raise ValueError(f"{people_file}: {len(missing)} people have no folder in {root}: {checked.some(missing)}")
+        folders = sorted(by_key[_key(name)] for name in listed)
+    people: dict[str, list[checked.Photo]] = {}
+    for person in folders:
+        folder = root / person
+        inner, files = _listed(folder)
+        if not inner and not files:
+            raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
+        people[person] = [(f"{person}/{name}", os.path.join(folder, name)) for name in files]
+        skipped += [(f"{person}/{name}", "a folder in a person's folder") for name in inner]
+    return checked.check(people, skipped, min_photos, image_size, progress, decode)
+
+
+def read_people(path: str | os.PathLike) -> list[str]:
+    """Returns the names in a text file: one a line, or LFW's format, the number of people and lines `name<tab>photos`.
+
+    Raises: ValueError if there are none, the number is another, or a name comes twice.
+    """
+    lines = [line for line in read_lines(path) if line.strip()]
+    if len(lines) > 1 and lines[0].strip().isdecimal() and "\t" in lines[1]:
+        count, *lines = lines
+        if int(count) != len(lines):
+            raise ValueError(f"{path}: expected {count.strip()} people, as its first line says, got {len(lines)}")
+    names = [line.split("\t")[0].strip() for line in lines]
+    if not names:
+        raise ValueError(f"{path}: expected names of people, got none")
+    if twice := [name for name, count in Counter(map(_key, names)).items() if count > 1]:
+        raise ValueError(f"{path}: expected each name once, got again: {checked.some(twice)}")
+    return names
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Returns the names of the folders and of everything else in a folder, sorted."""
+    folders: list[str] = []
+    others: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            (folders if _is_folder(entry) else others).append(entry.name)
+    return sorted(folders), sorted(others)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _check_folders(root: Path, folders: Sequence[str]) -> None:
+    """Raises ValueError at folders that are one person twice, or hold the source itself."""
+    seen: dict[str, str] = {}
+    top = os.path.realpath(root)
+    for name in folders:
+        path = os.path.join(root, name)
+        real = os.path.join(top, name)
+        if os.path.islink(path):
+            real = os.path.realpath(path)
+            if os.path.commonpath([real, top]) == real:
+                raise ValueError(f"{path} links to {real}, which it is in; remove the link")
+        for key in (_key(name), real):  # a name never is an absolute path
+            if key in seen:
+                raise ValueError(
+                    f"{root}: {seen[key]!r} and {name!r} are the same name but for case or Unicode form, or links to "
+                    "the same folder; merge them"
+                )
+            seen[key] = name
+    if not folders:
+        raise ValueError(f"expected a folder of photos per person in {root}, got no folder")
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """Returns the lines of a text file."""
+    return Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")

@@ -1,0 +1,1 @@
+"""A dataset on disk, and the batches that come out of it."""

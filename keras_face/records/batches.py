@@ -1,0 +1,76 @@
+"""The batches of a training, and the names of the photos in one that went wrong."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from keras_face.augmentation.augmentation import Augmentation
+from keras_face.backend import tf
+from keras_face.config import Config
+from keras_face.records.streams import Mixture, train_stream, unreadable
+
+
+class Batches:
+    """How many batches a training has, and the photos of each; steps count from 0.
+
+    The photos hang on datasets, configuration and step alone, so those of any step can be had again.
+
+    Args:
+        config: [training] says how many photos, [data] and [augmentation] which and how, [run] the seed.
+        mixture: The datasets.
+        num_replicas: What a batch is shared among, beside `accumulation_steps`.
+
+    Attributes:
+        steps: Steps of the whole training.
+
+    Raises: ValueError if there is nothing to train, or a batch cannot be shared out evenly.
+    """
+
+    def __init__(self, config: Config, mixture: Mixture, num_replicas: int):
+        training, data = config.training, config.data
+        self.steps = training.steps or math.ceil(training.epochs * mixture.num_images / training.batch_size)
+        if self.steps < 1:
+            raise ValueError("[training] expected steps or epochs above 0, got 0 of both")
+        share = num_replicas * config.optimizer.accumulation_steps * max(1, data.images_per_identity)
+        if training.batch_size % share:
+            raise ValueError(
+                f"[training] batch_size: expected a multiple of {share} (replicas * accumulation_steps * "
+                f"images_per_identity), got {training.batch_size}"
+            )
+        self._mixture, self._data = mixture, data
+        self._augmentation = Augmentation(**dataclasses.asdict(config.augmentation))
+        self._order: dict[str, Any] = {
+            "batch_size": training.batch_size,
+            "seed": config.run.seed,
+            "images_per_set": data.images_per_identity or None,
+            "shuffle_buffer": data.shuffle_buffer,
+        }
+
+    def stream(self, start_step: int) -> tf.data.Dataset:
+        """Returns the endless stream of batches from a step on, as `train_stream`."""
+        return train_stream(
+            self._mixture,
+            start_step=start_step,
+            augmentation=self._augmentation,
+            image_size=self._data.image_size,
+            crop_from=self._data.crop_from or None,
+            **self._order,
+        )
+
+    def next_of(self, iterator: Iterator, step: int) -> Any:
+        """Returns what an iterator over the stream gives for a step.
+
+        Raises: ValueError that names the step, counted from 1 as in the log, and the photos that cannot be decoded.
+        """
+        try:
+            return next(iterator)
+        except tf.errors.InvalidArgumentError as error:
+            names = unreadable(self._mixture, step=step, **self._order)
+            reason = f"photos that cannot be decoded: {', '.join(names)}" if names else error.message.split("\n")[0]
+            raise ValueError(f"step {step + 1}: {reason}") from None
+
+    def names(self, step: int) -> list[str]:
+        """Returns the names of the photos of a step."""
+        names = next(iter(self.stream(step)))["names"].numpy()
+        return [name.decode(errors="replace") for name in names]

@@ -1,0 +1,77 @@
+"""Folders and lists of aligned photos become records: every photo is checked, and what is left out is said."""
+
+import os
+
+from keras_face.photos import checked, people
+from keras_face.records import photo_sets, writing
+
+
+def write_folder(
+    source: str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
+    people_file: str | os.PathLike | None = None,
+    min_photos: int = 1,
+    set_size: int = 1,
+    image_size: tuple[int, int] | None = None,
+    progress: bool = True,
+    decode: bool = False,
+) -> photo_sets.Summary:
+    """Returns the summary after writing a folder with one folder of aligned photos per person as records.
+
+    What was left out, and why, is in `skipped.csv` beside the records.
+
+    Args:
+        source: The folder; the people are its folders, and get their labels in the order of their names.
+        output: Folder to make, which must not exist, and how.
+        people_file: The people to take (`photos.people.read_people`); None: all.
+        min_photos: People with fewer good photos are left out, >= 1.
+        set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
+        image_size: (height, width) that the photos must have; None: what most have.
+        progress: Whether to show progress bars.
+        decode: Whether to decode every photo to see that it can be; else only those whose structure leaves a doubt.
+
+    Raises: ValueError: see `photos.people.scan` and `writing.write`.
+    """
+    writing.check_new(output)
+    found = people.scan(source, people_file, min_photos, image_size, progress, decode)
+    how = f"folder {source}, people: {people_file or 'all'}, photos of each: {min_photos} or more, in a set: {set_size}"
+    return photo_sets.write(found, output, set_size, how, progress)
+
+
+def write_list(
+    list_file: str | os.PathLike,
+    prefix: str | os.PathLike,
+    output: writing.Output | str | os.PathLike,
+    set_size: int = 1,
+    image_size: tuple[int, int] | None = None,
+    progress: bool = True,
+) -> photo_sets.Summary:
+    """Returns the summary after writing the photos of a list file as records; the rest is as in `write_folder`.
+
+    The names of the people are their labels in the file, which become 0, 1, ... in the same order.
+
+    Args:
+        list_file: Lines of `path label` or `path,label`, labels whole numbers (margin-centre-face's format).
+        prefix: Folder that the paths start from.
+        output: Folder to make, which must not exist, and how.
+        set_size: Photos in a record, at most.
+        image_size: (height, width) that the photos must have; None: what most have.
+        progress: Whether to show progress bars.
+
+    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `writing.write`.
+    """
+    writing.check_new(output)
+    photos: dict[int, list[checked.Photo]] = {}
+    names = set()
+    for number, line in enumerate(people.read_lines(list_file), 1):
+        if not line.strip():
+            continue
+        name, *label = line.strip().rsplit("," if "," in line else None, 1)
+        if not label or not label[0].strip().isdecimal():
+            raise ValueError(f"{list_file}:{number}: expected `path label` or `path,label`, got {line!r}")
+        if name in names:
+            raise ValueError(f"{list_file}:{number}: expected each photo once, got {name!r} again")
+        names.add(name)
+        photos.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
+    found = checked.check({str(label): photos[label] for label in sorted(photos)}, [], 1, image_size, progress)
+    return photo_sets.write(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)

@@ -1,0 +1,78 @@
+"""Checked photos of people become records: sets of photos of one person."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from keras_face.photos.checked import People, Photo, read_bytes
+from keras_face.records import writing
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What became records, and what did not: name and reason of each file, folder or person left out."""
+
+    people: int
+    photos: int
+    skipped: Sequence[tuple[str, str]]
+
+    def __str__(self) -> str:
+        reasons = Counter(reason for _, reason in self.skipped)
+        lines = [f"{self.people:,} people, {self.photos:,} photos, {len(self.skipped):,} skipped"]
+        return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons.most_common()])
+
+
+def write(
+    found: People, output: writing.Output | str | os.PathLike, set_size: int, source: str, progress: bool
+) -> Summary:
+    """Returns the summary after writing photos as records, and what was skipped as `skipped.csv` beside them.
+
+    Args:
+        found: Made by `check`.
+        output: Folder to make, and how.
+        set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
+        source: How the dataset was made.
+        progress: Whether to show a progress bar.
+
+    Raises: ValueError: see `writing.write`.
+    """
+    if set_size < 1:
+        raise ValueError(f"set_size must be >= 1, got {set_size}")
+
+    sets = _sets(found.photos, set_size)
+    writing.write(
+        output,
+        sets,
+        load=read,
+        identities=list(found.photos),
+        image_size=found.image_size,
+        source=source,
+        skipped=found.skipped,
+        total=len(sets),
+        progress=progress,
+    )
+    return Summary(len(found.photos), sum(map(len, found.photos.values())), found.skipped)
+
+
+class PhotoSet(NamedTuple):
+    """Photos that become one record."""
+
+    label: int
+    photos: Sequence[Photo]
+
+
+def read(photo_set: PhotoSet) -> writing.FaceSet:
+    """Returns the face set of photos on disk."""
+    images = [read_bytes(path) for _, path in photo_set.photos]
+    return writing.FaceSet(images, photo_set.label, "|".join(name for name, _ in photo_set.photos))
+
+
+def _sets(people: Mapping[str, Sequence[Photo]], set_size: int) -> list[PhotoSet]:
+    """Returns the sets; neighbours in a folder are often alike, so they are dealt to different sets."""
+    sets = []
+    for label, photos in enumerate(people.values()):
+        num_sets = -(-len(photos) // set_size)
+        sets += [PhotoSet(label, photos[first::num_sets]) for first in range(num_sets)]
+    return sets

@@ -1,0 +1,1 @@
+"""A run: strategy, model, loop, checkpoints, validation, from a configuration."""

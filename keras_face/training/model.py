@@ -1,0 +1,234 @@
+"""FaceModel: a backbone, its losses and how one batch moves them."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+
+from keras_face.backend import keras, tf
+from keras_face.losses.centre import AngularCentre
+from keras_face.losses.distillation import Distillation
+from keras_face.losses.prototypes import HeadOutput, PrototypeHead
+from keras_face.losses.teacher import TeacherOutput, mask_gradient
+from keras_face.losses.triplet import HardestTriplet, TripletOutput
+from keras_face.photos.images import standardise
+from keras_face.training.optimizers import WeightAverage, decays, slow_down
+
+# What is not a mean over the whole batch, and what it is a mean over.
+_OVER = {
+    "accuracy": "known",
+    "target_cosine": "known",
+    "active_triplets": "anchors",
+    "positive_distance": "anchors",
+    "negative_distance": "anchors",
+}
+
+
+class FaceModel(keras.Model):
+    """A face-embedding network with the losses that train it.
+
+    The loss of a batch is `sum over losses of weight * mean over the global batch`; losses give one number per example
+    and this is the only place where they are weighted and averaged.
+
+    Args:
+        backbone: Model from standardised images to embeddings, [batch, height, width, 3] to [batch, embedding_size].
+        losses: Loss layers by the name they are reported under; called as `layer(embeddings, labels, training=True)`.
+            The first `PrototypeHead` also gives the accuracy; an `AngularCentre` on it comes after it. One whose call
+            takes `teacher` is given what the teacher makes of the images, one that takes `aims` the images themselves,
+            or the batch's `aims` where there are any.
+        weights: Weight of each loss, a number or a function from the step, int64 counted from 0, to a number.
+        weight_decay: Added to the gradient as weight_decay * variable where `optimizers.decays` holds.
+        clip_norm: Largest norm of the whole gradient over all variables, before weight decay; 0: any.
+        accumulation_steps: Parts that a batch is computed in, one after the other; statistics and mining see a part.
+        average_decay: Decay of the moving average of the backbone's weights; 0: no average.
+        teacher: Gives its embeddings, and cosines with its prototypes, of images; not trained, and not saved.
+        mask: What the gradient that reaches an embedding is multiplied by, float32 [batch], from the teacher's cosines
+            and the labels; the parameters of the losses learn from the whole batch. None: 1.
+        learning_rate_factors: Variables whose learning rate is not the whole one, and its share.
+
+    Call arguments:
+        images: uint8 [batch, height, width, 3], RGB.
+        training: bool.
+
+    Returns: float32 [batch, embedding_size], embeddings, not of unit length.
+    Raises: ValueError if a loss has no weight, or needs a teacher where there is none.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        losses: Mapping[str, keras.layers.Layer],
+        weights: Mapping[str, float | Callable[[tf.Tensor], tf.Tensor]],
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+        accumulation_steps: int = 1,
+        average_decay: float = 0.0,
+        teacher: Callable[[tf.Tensor], TeacherOutput] | None = None,
+        mask: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        learning_rate_factors: Sequence[tuple[tf.Variable, float]] = (),
+    ):
+        super().__init__()
+        if set(losses) != set(weights) or not losses:
+            raise ValueError(
+                f"expected a weight for each loss, got losses {sorted(losses)} and weights {sorted(weights)}"
+            )
+        self.backbone = backbone
+        self.loss_layers = dict(losses)
+        self.loss_weights = dict(weights)
+        self.weight_decay, self.clip_norm = weight_decay, clip_norm
+        self.accumulation_steps = accumulation_steps
+        self.average = WeightAverage(backbone.trainable_variables, average_decay) if average_decay else None
+        # Functions, so that Keras sees, and saves, neither a teacher nor variables twice.
+        self._teacher, self._mask = teacher and (lambda images: teacher(images)), mask
+        factors = tuple((variable, factor) for variable, factor in learning_rate_factors if factor != 1.0)
+        self._slowed = lambda: factors
+        self._takes = {name: set(inspect.signature(layer.call).parameters) for name, layer in losses.items()}
+        asking = [name for name, taken in self._takes.items() if "teacher" in taken]
+        if teacher is None and (asking or mask):
+            raise ValueError(f"expected a teacher for {asking or 'the mask'}, got none")
+
+    def call(self, images, training=False):
+        return self.backbone(standardise(images, self.backbone.compute_dtype), training=training)
+
+    def averaged_weights(self) -> list[tf.Tensor]:
+        """Returns the values of `backbone.weights`, with the moving averages where there are any."""
+        if self.average is None:
+            return [weight.value() for weight in self.backbone.weights]
+        averages = {
+            id(variable): average
+            for variable, average in zip(self.backbone.trainable_variables, self.average.averages, strict=True)
+        }
+        return [averages.get(id(weight), weight).value() for weight in self.backbone.weights]
+
+    @tf.function(reduce_retracing=True)
+    def target_angles(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the angles in radians between known identities' embeddings and their own prototypes, float32 [known].
+
+        Args:
+            images: uint8 [batch, height, width, 3], RGB.
+            labels: int64 [batch].
+
+        Raises: ValueError if no loss is a `PrototypeHead`.
+        """
+        heads = [layer for layer in self.loss_layers.values() if isinstance(layer, PrototypeHead)]
+        if not heads:
+            raise ValueError(f"expected a classification head among the losses, got {sorted(self.loss_layers)}")
+        return tf.boolean_mask(heads[0].forward(self(images), labels).target_angle, labels >= 0)
+
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Makes one update and returns what it saw, the same on every replica.
+
+        Args:
+            batch: `images` uint8 [batch, height, width, 3] and `labels` int64 [batch], this replica's share; and `aims`
+                uint8 [batch, height, width, 3], where a decoder is to draw something else than the images.
+
+        Returns: float32 scalars, means over the global batch: `loss`, each loss by its name (not weighted),
+            `embedding_norm`; with a classification head `accuracy` (share of known identities whose prototype is
+            the nearest, margin not counted) and `target_cosine` (mean cosine to the own prototype); with a mask
+            `teacher_mask`; with a loss of hardest triplets, over the anchors that count, `active_triplets` (the share
+            whose negative is not farther than the positive by the margin), `positive_distance` and `negative_distance`
+            (to the hardest ones).
+        """
+        context = tf.distribute.get_replica_context()
+        batch = {name: batch[name] for name in ("images", "labels", "aims") if name in batch}
+        gradients, sums = self._part(batch) if self.accumulation_steps == 1 else self._parts(batch)
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        if self.weight_decay:
+            gradients = [
+                gradient + self.weight_decay * variable if decays(variable) else gradient
+                for gradient, variable in zip(gradients, self.trainable_variables, strict=True)
+            ]
+        step = self.optimizer.iterations + 0
+        with slow_down(self._slowed()):
+            # Reduced above, before clipping and decay, so the optimizer must not reduce again.
+            self.optimizer.apply_gradients(
+                zip(gradients, self.trainable_variables, strict=True), experimental_aggregate_gradients=False
+            )
+        if self.average is not None:
+            self.average.update(step)
+        counts = {name: sums.pop(name) for name in ("size", "known", "anchors") if name in sums}
+        return {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+
+    def _part(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns this replica's share of the gradient and of the sums that `train_step` reports."""
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        images, labels = batch["images"], batch["labels"]
+        size = tf.cast(tf.shape(labels)[0], tf.float32)
+        sums = {}
+        seen = self._teacher(images) if self._teacher else None
+        with tf.GradientTape() as tape:
+            embeddings = self(images, training=True)
+            if self._mask and seen is not None:
+                mask = self._mask(seen.cosines, labels)
+                embeddings = mask_gradient(embeddings, mask)
+                sums["teacher_mask"] = tf.reduce_sum(mask)
+            total = tf.constant(0.0)
+            head: HeadOutput | None = None
+            for name, layer in self.loss_layers.items():
+                if isinstance(layer, PrototypeHead) and head is None:
+                    head, head_layer = layer.forward(embeddings, labels, training=True), layer
+                    loss = head.loss
+                elif isinstance(layer, AngularCentre) and head is not None:
+                    loss = layer.from_cosine(head.target_cosine, labels)
+                elif isinstance(layer, HardestTriplet) and "anchors" not in sums:
+                    triplets = layer.forward(embeddings, labels)
+                    loss = triplets.loss
+                    sums |= _triplet_sums(triplets)
+                else:
+                    more = {"aims": batch.get("aims", images)} if "aims" in self._takes[name] else {}
+                    if "teacher" in self._takes[name] and seen is not None:
+                        more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
+                    loss = layer(embeddings, labels, training=True, **more)
+                sums[name] = tf.reduce_sum(loss)
+                weight = self.loss_weights[name]
+                total += (weight(self.optimizer.iterations) if callable(weight) else weight) * sums[name]
+            # The gradient is of the mean over the global batch, of which all replicas hold equal shares.
+            mean = total / (size * replicas * self.accumulation_steps)
+            scaled = self.optimizer.get_scaled_loss(mean) if self._scales_loss else mean
+        gradients = tape.gradient(scaled, self.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        known = tf.cast(labels >= 0 if head is None else head_layer.knows(labels), tf.float32)
+        if head is not None:
+            sums["accuracy"] = tf.reduce_sum(known * tf.cast(head.correct, tf.float32))
+            sums["target_cosine"] = tf.reduce_sum(known * head.target_cosine)
+        sums["loss"] = total
+        sums["embedding_norm"] = tf.reduce_sum(tf.norm(tf.stop_gradient(embeddings), axis=1))
+        sums["known"] = tf.reduce_sum(known)
+        sums["size"] = size
+        return gradients, sums
+
+    def _parts(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns what `_part` returns, summed over the parts of the batch, with the memory of one."""
+        shares = {name: tf.split(whole, self.accumulation_steps) for name, whole in batch.items()}
+        parts = [{name: share[number] for name, share in shares.items()} for number in range(self.accumulation_steps)]
+        gradients, sums = self._part(parts[0])
+        # Not a tf.while_loop, in which replicas cannot reduce the statistics of batch normalisation.
+        for part in parts[1:]:
+            with tf.control_dependencies(gradients):  # one after the other, so that memory holds one
+                more_gradients, more_sums = self._part(part)
+            gradients = [one + more for one, more in zip(gradients, more_gradients, strict=True)]
+            sums = {name: sums[name] + more_sums[name] for name in sums}
+        return gradients, sums
+
+    @property
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+
+def _triplet_sums(triplets: TripletOutput) -> dict[str, tf.Tensor]:
+    """Returns the sums over the anchors that count of what shows whether the embeddings collapse."""
+    valid = tf.cast(triplets.valid, tf.float32)
+
+    def over_anchors(values: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(valid * tf.stop_gradient(values))
+
+    return {
+        "active_triplets": over_anchors(tf.cast(triplets.loss > 0, tf.float32)),
+        "positive_distance": over_anchors(triplets.positive_distance),
+        "negative_distance": over_anchors(triplets.negative_distance),
+        "anchors": tf.reduce_sum(valid),
+    }

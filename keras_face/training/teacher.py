@@ -1,0 +1,74 @@
+"""A trained model that has its say in a training: its embeddings of the same photos, and what it takes them for."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_face.backend import tf
+from keras_face.export import Embedder, ServedModel
+from keras_face.losses.prototypes import nearest, products
+from keras_face.losses.teacher import TeacherOutput
+from keras_face.photos.images import fit
+from keras_face.training.named_prototypes import read_prototypes
+
+
+class Teacher:
+    """A trained model within the graph of another's training; computes in float32, and no gradient goes into it.
+
+    To be made within the strategy's scope. It is no part of the student's checkpoints: a run that goes on reads it
+    again.
+
+    Args:
+        embedder: The model.
+        model_path: Where it is from: with `identities` a run folder or a checkpoint.
+        identities: The student's identities, in the order of their labels: the teacher's prototypes of them are read
+            from its checkpoint; None: only its embeddings are wanted.
+
+    Call arguments:
+        images: uint8 [batch, height, width, 3], RGB; fitted to the size that the teacher was trained for.
+
+    Raises: ValueError if it does not know all of the identities.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder | ServedModel,
+        model_path: str | os.PathLike,
+        identities: Sequence[str] | None = None,
+    ):
+        self._embedder = embedder
+        self.name = embedder.name
+        self.embedding_size = embedder.embedding_size
+        self.template: str | None = embedder.facts.get("template") if isinstance(embedder, Embedder) else None
+        self.num_identities: int | None = None
+        if identities is None:
+            return
+        known = read_prototypes(model_path)
+        prototypes, here = known.of(identities)
+        if len(here) < len(identities):
+            missing = sorted(set(range(len(identities))) - set(here.tolist()))
+            raise ValueError(
+                f"{known.source}: expected a teacher that knows all {len(identities)} people of the training data, "
+                f"{len(missing)} are unknown to it, among them {identities[missing[0]]}"
+            )
+        if prototypes.shape[2] != self.embedding_size:
+            raise ValueError(
+                f"{known.source}: expected prototypes of {self.embedding_size} numbers as in {self.name}, "
+                f"got {prototypes.shape[2]}"
+            )
+        self.num_identities = len(identities)
+        self._prototypes = tf.Variable(
+            np.concatenate(list(prototypes)), trainable=False, dtype=tf.float32, name="teacher_prototypes"
+        )
+
+    def __call__(self, images: tf.Tensor) -> TeacherOutput:
+        embeddings = self._embedder.signature(images=fit(images, self._embedder.image_size))["embedding"]
+        embeddings = tf.stop_gradient(tf.ensure_shape(embeddings, [None, self.embedding_size]))
+        if self.num_identities is None:
+            return TeacherOutput(embeddings, None)
+        no_rows = tf.zeros(tf.shape(embeddings)[:1], tf.int32)  # the own products are not asked for
+        cosines, _ = products(embeddings, self._prototypes, no_rows, normalise=True)
+        if cosines.shape[1] != self.num_identities:
+            cosines = nearest(cosines, identities=self.num_identities)
+        return TeacherOutput(embeddings, tf.stop_gradient(cosines))

@@ -1,0 +1,81 @@
+import pytest
+
+from keras_face import config
+from keras_face.training import building
+
+
+def build(*overrides, num_identities=7, num_sequences=2, **more):
+    loaded = config.load(None, overrides)
+    return building.build_losses(loaded.loss, loaded.losses, num_identities, num_sequences, **more)
+
+
+def test_the_defaults_are_arcface_with_the_angular_centre_term_of_margin_centre_face():
+    layers, weights = build()
+    assert weights == {"arcface": 1.0, "centre": 0.3}
+    assert (layers["arcface"].margin.margin, layers["arcface"].scale, layers["centre"].scale) == (0.5, 64.0, 64.0)
+    assert layers["centre"].head is layers["arcface"]
+
+
+def test_margin_and_scale_of_the_section_reach_the_head_and_its_own_section_the_rest():
+    layers, _ = build("loss.head=cosface", "loss.margin=0.2", "loss.scale=20", "loss cosface.focal_gamma=2")
+    head = layers["cosface"]
+    assert (head.margin.margin, head.scale, head.focal_gamma) == (0.2, 20.0, 2)
+    assert (head.num_identities, head.num_sequences) == (7, 2)
+
+
+def test_further_losses_are_added_with_their_weights():
+    layers, weights = build(
+        "loss.centre_weight=0",
+        "loss sequence_agents.weight=0.04",
+        "loss centre_loss.weight=1",
+        "loss centre_loss.centre_rate=0.1",
+    )
+    assert weights == {"arcface": 1.0, "sequence_agents": 0.04, "centre_loss": 1}
+    assert layers["sequence_agents"].num_centres == 9
+    assert layers["centre_loss"].centre_rate == 0.1
+
+
+def test_settings_of_a_loss_that_is_not_in_use_add_nothing_and_are_reported():
+    overrides = ["loss.head=cosface", "loss.centre_weight=0", "loss arcface.easy=True", "loss angular_centre.scale=8"]
+    layers, _ = build(*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1")
+    assert set(layers) == {"cosface", "n_pair"}
+    loaded = config.load(None, [*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1"])
+    assert building.unused_losses(loaded.loss, loaded.losses) == ["arcface", "angular_centre"]
+
+
+def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
+    layers, _ = build("loss.head=a_softmax", accumulation_steps=4)
+    assert layers["a_softmax"].accumulation_steps == 4
+
+
+def test_losses_that_draw_have_the_seed_of_the_run_unless_given_one():
+    layers, _ = build("loss.head=elastic_arcface", "loss sequence_agents.weight=1", seed=5)
+    assert layers["elastic_arcface"].seed == layers["sequence_agents"].seed == 5
+    layers, _ = build("loss.head=elastic_arcface", "loss elastic_arcface.seed=3", seed=5)
+    assert layers["elastic_arcface"].seed == 3
+
+
+@pytest.mark.parametrize(
+    "overrides, parts",
+    [
+        (["loss.head=arcfase"], ["[loss] head", "'arcfase'", "nearest is 'arcface'"]),
+        (["loss.head=batch_hard_triplet", "loss.margin=0.1"], ["expected a classification loss"]),
+        (["loss.head=norm_softmax", "loss.margin=0.1"], ["norm_softmax", "'margin'"]),
+        (["loss.margin=4"], ["[loss] head arcface", "radians, got 4"]),
+        (["loss arcface.beyond_pie=cosine"], ["'beyond_pie'", "nearest is 'beyond_pi'"]),
+        (["loss arcface.easy=3"], ["easy: expected True or False, got 3"]),
+        (
+            ["loss centre_loss.weight=1", "loss centre_loss.centre_rate=fast"],
+            ["[loss centre_loss]", "expected a number, got 'fast'"],
+        ),
+        (["loss centre_los.weight=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (["loss centre_los.centre_rate=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (["loss cosface.scael=1"], ["[loss cosface]", "nearest is 'scale'"]),
+        (["loss cosine_distillation.weight=1"], ["[loss cosine_distillation]", "needs a teacher"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_its_place(overrides, parts):
+    with pytest.raises(ValueError, match=r"\w") as raised:
+        build(*overrides)
+    for part in parts:
+        assert part in str(raised.value)

@@ -1,0 +1,182 @@
+"""Photos of one colour, whose red value is the angle of their embedding in degrees: every similarity is known."""
+
+import itertools
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_face.backend import tf
+from keras_face.config import Config, LfwConfig, YtfConfig
+from keras_face.evaluation.protocols import Pairs
+from keras_face.evaluation.results import Origin, verify
+from keras_face.training import run
+from keras_face.training.progress import Summaries
+from keras_face.training.validation import Validated, Validation
+
+SIDE = 16
+
+
+class Angles:
+    """An embedder that reads the angle off the photo."""
+
+    name, image_size, batch_size = "angles", (SIDE, SIDE), 8
+
+    def __call__(self, images):
+        angles = np.radians(images[:, 0, 0, 0].astype(np.float32))
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    def assign(self, weights):
+        """Has no weights."""
+
+
+class Photos:
+    """A folder of photos, no two of one colour."""
+
+    def __init__(self, folder):
+        self.folder, self.made, self._numbers = folder, {}, itertools.count()
+
+    def add(self, key, angle):
+        number = next(self._numbers)
+        photo = np.full((SIDE, SIDE, 3), (angle, number % 256, number // 256), np.uint8)
+        path = self.folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), photo[:, :, ::-1])
+        self.made[key] = photo
+        return key
+
+    def lines(self, keys):
+        """Returns the picture with two photos a line."""
+        photos = [self.made[key] for key in keys]
+        return np.vstack([np.hstack(photos[start : start + 2]) for start in range(0, len(photos), 2)])
+
+
+def pairs_at(photos, genuine, impostor):
+    """Adds pairs of photos that are so many degrees apart, and writes `pairs.txt`, a list of frames."""
+    keys = {}
+    lines = []
+    for flag, angles in ((1, genuine), (0, impostor)):
+        for angle in angles:
+            keys[flag, angle] = [photos.add(f"{flag}/{len(lines)}_{side}.png", side and angle) for side in (0, 1)]
+            lines.append(",".join([str(flag), *keys[flag, angle]]))
+    (photos.folder / "pairs.txt").write_text("\n".join(lines))
+    return keys
+
+
+def tracks_at(photos, folds, wrong=180):
+    """Adds pairs of tracks of three frames, of folds of (genuine, degrees), and writes the splits.
+
+    Those at `wrong` degrees are listed as mislabelled.
+    """
+    keys, lines, errors = {}, [], []
+    for fold, pairs in enumerate(folds, start=1):
+        for number, (genuine, angle) in enumerate(pairs, start=1):
+            sides = [f"P{fold}/{2 * number + side}" for side in (0, 1)]
+            for side, track in enumerate(sides):
+                for frame in range(3):
+                    photos.add(f"{track}/{frame}.png", side * angle)
+            keys[fold, genuine, angle] = [f"{track}/1.png" for track in sides]
+            lines.append(f"{fold}, {number}, {', '.join(sides)}, {int(genuine)}")
+            errors += [sides[1]] if angle == wrong else []
+    (photos.folder / "splits.txt").write_text("\n".join(lines))
+    (photos.folder / "error.txt").write_text("\n".join(errors))
+    return keys
+
+
+def validate(validation, summaries):
+    """Runs a training's validation at step 7."""
+    part = SimpleNamespace(
+        config=Config(),
+        served=Angles(),
+        model=SimpleNamespace(averaged_weights=list),
+        validation=validation,
+        summaries=summaries,
+        best=tf.Variable([-1.0, -1.0]),
+        best_kept=None,
+    )
+    run._Training._validate(part, 7)
+    if summaries is not None:
+        summaries.flush()
+
+
+def pictures(folder):
+    found = {}
+    for path in folder.glob("*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if len(value.tensor.string_val) == 3:  # width, height, picture
+                    found[value.tag, event.step] = tf.io.decode_png(value.tensor.string_val[2]).numpy()
+    return found
+
+
+def test_tensorboard_shows_the_eight_worst_errors_of_pairs_of_photos_side_by_side(tmp_path):
+    photos = Photos(tmp_path / "photos")
+    # Most decisions are right, so that every fold's threshold is halfway from cos 100 to cos 10 degrees, 0.41.
+    rejected, accepted = [120, 110, 150, 115, 140, 105, 125, 145, 130, 135], [8, 2, 5]
+    keys = pairs_at(photos, [10] * 30 + rejected, [*accepted, *[100] * 37])
+    validation = Validation(LfwConfig(enable=True, prefix=str(photos.folder)), YtfConfig())
+    validate(validation, Summaries(tmp_path / "summaries"))
+    worst = sorted(rejected)[:1:-1]
+    assert len(worst) == 8
+    found = pictures(tmp_path / "summaries")
+    assert set(found) == {("validation/lfw_false_accepts", 7), ("validation/lfw_false_rejects", 7)}
+    for tag, flag, angles in (("false_rejects", 1, worst), ("false_accepts", 0, [2, 5, 8])):
+        expected = photos.lines([key for angle in angles for key in keys[flag, angle]])
+        np.testing.assert_array_equal(found[f"validation/lfw_{tag}", 7], expected)
+
+
+def test_tracks_show_their_middle_frames_and_are_judged_by_the_threshold_of_their_fold(tmp_path):
+    photos = Photos(tmp_path / "frames")
+    first = [(True, 25), (True, 20), (False, 60), (False, 53), (True, 180)]
+    second = [(True, 60), (True, 72), (False, 90), (False, 84)]
+    keys = tracks_at(photos, [first, second])
+    # Fold 1 is judged by the middle of cos 72 and cos 84 degrees, 0.21, fold 2 by that of cos 25 and cos 53, 0.75. By
+    # their mean the genuine pair at cos 60 = 0.5 would be right; that at 180 degrees has a mislabelled track.
+    ytf = YtfConfig(
+        enable=True,
+        prefix=str(photos.folder),
+        splits=str(photos.folder / "splits.txt"),
+        ytf_error=str(photos.folder / "error.txt"),
+    )
+    validate(Validation(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
+    found = pictures(tmp_path / "summaries")
+    assert set(found) == {("validation/ytf_false_accepts", 7), ("validation/ytf_false_rejects", 7)}
+    rejects, accepts = keys[2, True, 72] + keys[2, True, 60], keys[1, False, 53] + keys[1, False, 60]
+    np.testing.assert_array_equal(found["validation/ytf_false_rejects", 7], photos.lines(rejects))
+    np.testing.assert_array_equal(found["validation/ytf_false_accepts", 7], photos.lines(accepts))
+
+
+def test_pairs_of_frames_are_pictured_as_they_are_listed_and_nothing_where_all_is_right(tmp_path):
+    photos = Photos(tmp_path / "frames")
+    keys = pairs_at(photos, [10] * 19 + [120], [100] * 20)
+    ytf = YtfConfig(enable=True, prefix=str(photos.folder), splits="unread", pairs=str(photos.folder / "pairs.txt"))
+    validate(Validation(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
+    found = pictures(tmp_path / "summaries")
+    assert set(found) == {("validation/ytf_false_rejects", 7)}
+    np.testing.assert_array_equal(found["validation/ytf_false_rejects", 7], photos.lines(keys[1, 120]))
+
+
+def test_photos_are_fitted_to_the_network_for_the_sheet(tmp_path):
+    photos = Photos(tmp_path)
+    pairs_at(photos, [10] * 19 + [120], [100] * 20)
+    (found,) = Validation(LfwConfig(enable=True, prefix=str(tmp_path)), YtfConfig()).measure(Angles()).values()
+    assert found.measured.result.accuracy.mean == 1 - 1 / 40
+    sheets = found.worst_errors((8, 4), most=8)
+    assert {kind: sheet.shape for kind, sheet in sheets.items()} == {"false_rejects": (2, 8, 4, 3)}
+
+
+@pytest.mark.parametrize("chief", [True, False])
+def test_no_photo_is_read_again_where_there_are_no_summaries(tmp_path, chief):
+    pairs = Pairs("a protocol", tuple("abcd"), tuple("efgh"), np.array([1, 0, 1, 0], bool), np.array([0, 0, 1, 1]))
+    measured = verify(pairs, np.array([0.7, 0.6, 0.9, 0.1]), Origin("a model", "", ""))
+    read = []
+
+    def locate(key):
+        read.append(key)
+        return np.zeros((SIDE, SIDE, 3), np.uint8)
+
+    validation = SimpleNamespace(measure=lambda _: {"lfw": Validated(measured, locate)})
+    validate(validation, Summaries(tmp_path) if chief else None)
+    assert bool(read) == chief
