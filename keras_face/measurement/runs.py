@@ -13,7 +13,7 @@ import numpy as np
 from keras_face.evaluation.features import read_features, write_scores
 from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.protocols import Pairs
-from keras_face.evaluation.report.report.report import write_report
+from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import IdentificationResult, Measured, VerificationResult, versions, write_results
 from keras_face.evaluation.scores import RULES
 from keras_face.evaluation.tables import table

@@ -12,7 +12,7 @@ import numpy as np
 from keras_face.evaluation.features import read_scores
 from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, read_cfp, read_pairs
-from keras_face.evaluation.report.report.plots import save_histogram, save_roc
+from keras_face.evaluation.report.plots import save_histogram, save_roc
 from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
 from keras_face.evaluation.scores import mean_subtracted
 from keras_face.measurement.embedders import EmbedderLike

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_face.config import LfwConfig, YtfConfig
-from keras_face.evaluation.report.report.errors import decide, wrong_pairs
-from keras_face.evaluation.report.report.report import write_report
+from keras_face.evaluation.report.errors import decide, wrong_pairs
+from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import Measured, versions, write_results
 from keras_face.evaluation.tables import table
 from keras_face.measurement import EmbedderLike, PhotoSource

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from keras_face.evaluation.report.report.canvas import Scores, drawable, png
-from keras_face.evaluation.report.report.curves import cmc_figure, det_figure, roc_figure
-from keras_face.evaluation.report.report.distributions import angles_figure, histogram_figure, sorted_figure
-from keras_face.evaluation.report.report.plots import save_histogram, save_roc
 
 from keras_face.evaluation.operating_points import operating_points
+from keras_face.evaluation.report.canvas import Scores, drawable, png
+from keras_face.evaluation.report.curves import cmc_figure, det_figure, roc_figure
+from keras_face.evaluation.report.distributions import angles_figure, histogram_figure, sorted_figure
+from keras_face.evaluation.report.plots import save_histogram, save_roc
 
 
 def overlapping(number, seed=0, name="a model", decimals=6):

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from keras_face.evaluation.report.report.crops import Crops
-from keras_face.evaluation.report.report.errors import decide, find_people
-from keras_face.evaluation.report.report.figures import short_names
-from keras_face.evaluation.report.report.report import write_report
 
 from keras_face.evaluation.identification import IdentificationRate
 from keras_face.evaluation.intervals import Interval
 from keras_face.evaluation.operating_points import OperatingPoint
 from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
+from keras_face.evaluation.report.crops import Crops
+from keras_face.evaluation.report.errors import decide, find_people
+from keras_face.evaluation.report.figures import short_names
+from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import IdentificationResult, Measured, Origin, verify
 
 NUM_FOLDS = 3

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from keras_face.evaluation.report.report.plots import save_histogram, save_roc
 from sklearn import metrics
 
+from keras_face.evaluation.report.plots import save_histogram, save_roc
 from keras_face.evaluation.scores import (
     RULES,
     best_threshold,

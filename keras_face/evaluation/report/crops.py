@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.image import imsave
 
-from keras_face.evaluation.report.report.html import Html, data_uri, escape
+from keras_face.evaluation.report.html import Html, data_uri, escape
 
 _LARGEST = 160  # side of a photo, pixels: the page shows it at 112, or a little larger on a fine screen
 _QUALITY = 82  # JPEG

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_face.evaluation.curves import Roc, roc
 from keras_face.evaluation.operating_points import OperatingPoint
-from keras_face.evaluation.report.report.canvas import Scores, colour, legend, new_figure, style
+from keras_face.evaluation.report.canvas import Scores, colour, legend, new_figure, style
 
 _COLUMNS = 2000  # points of a curve: more than the picture has pixels
 

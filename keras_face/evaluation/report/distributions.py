@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
 from keras_face.evaluation.angles import angle_fits, angles
-from keras_face.evaluation.report.report.canvas import GENUINE, IMPOSTOR, legend, new_figure
+from keras_face.evaluation.report.canvas import GENUINE, IMPOSTOR, legend, new_figure
 
 _POINTS = 1000  # of a sorted curve: more than the picture has pixels
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_face.evaluation.folds import right_decisions
 from keras_face.evaluation.protocols import Pairs
-from keras_face.evaluation.report.report.crops import Crops
-from keras_face.evaluation.report.report.html import Html, heading, name, paragraph, table
+from keras_face.evaluation.report.crops import Crops
+from keras_face.evaluation.report.html import Html, heading, name, paragraph, table
 from keras_face.evaluation.results import Measured
 
 _AGREEMENT = 0.95  # of genuine, and of impostor pairs: lists of corrected labels differ from the names here and there

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_face.evaluation.intervals import LEVEL, Interval
 from keras_face.evaluation.operating_points import OperatingPoint
-from keras_face.evaluation.report.report.html import Html, paragraph, table
+from keras_face.evaluation.report.html import Html, paragraph, table
 from keras_face.evaluation.results import IdentificationResult, Measured, VerificationResult
 
 _RULES = {

@@ -5,9 +5,9 @@ import os
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_face.evaluation.report.report.canvas import Scores, png
-from keras_face.evaluation.report.report.curves import roc_figure
-from keras_face.evaluation.report.report.distributions import histogram_figure
+from keras_face.evaluation.report.canvas import Scores, png
+from keras_face.evaluation.report.curves import roc_figure
+from keras_face.evaluation.report.distributions import histogram_figure
 
 
 def save_roc(path: str | os.PathLike, similarity: ArrayLike, genuine: ArrayLike, *, title: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 from keras_face.evaluation import checks
 from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.intervals import LEVEL
-from keras_face.evaluation.report.report.canvas import Scores, png
-from keras_face.evaluation.report.report.crops import Crops
-from keras_face.evaluation.report.report.curves import cmc_figure, det_figure, roc_figure
-from keras_face.evaluation.report.report.distributions import angles_figure, histogram_figure, sorted_figure
-from keras_face.evaluation.report.report.errors import Decisions, decide, error_parts, people_parts
-from keras_face.evaluation.report.report.figures import (
+from keras_face.evaluation.report.canvas import Scores, png
+from keras_face.evaluation.report.crops import Crops
+from keras_face.evaluation.report.curves import cmc_figure, det_figure, roc_figure
+from keras_face.evaluation.report.distributions import angles_figure, histogram_figure, sorted_figure
+from keras_face.evaluation.report.errors import Decisions, decide, error_parts, people_parts
+from keras_face.evaluation.report.figures import (
     figure_parts,
     fold_table,
     identification_table,
@@ -22,7 +22,7 @@ from keras_face.evaluation.report.report.figures import (
     short_names,
     threshold_table,
 )
-from keras_face.evaluation.report.report.html import Html, escape, heading, lines, page, paragraph, plot, section, table
+from keras_face.evaluation.report.html import Html, escape, heading, lines, page, paragraph, plot, section, table
 from keras_face.evaluation.results import IdentificationResult, Measured
 
 _NOTES = (
