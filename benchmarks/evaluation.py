@@ -22,13 +22,13 @@ from keras_face.evaluation import scores
 from keras_face.evaluation.distractors import identify_among_distractors
 from keras_face.evaluation.pooling import Pooling
 
-PAIRS = flags.DEFINE_integer("pairs", 15_658_489, "Pairs of templates; IJB-C has 15,658,489.", lower_bound=0)
+PAIRS = flags.DEFINE_integer("pairs", 15_658_489, "Pairs of IJB templates; IJB-C has 15,658,489.", lower_bound=0)
 IMAGES = flags.DEFINE_integer("images", 469_375, "Photos and frames to pool; IJB-C has 469,375.", lower_bound=0)
 DISTRACTORS = flags.DEFINE_integer("distractors", 1_000_000, "Distractors; MegaFace has 1,000,000.", lower_bound=0)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of what takes less than a second; the best counts.")
 SIZE = 512
 NUM_GENUINE = 19_557  # of IJB-C's pairs
-NUM_TEMPLATES = 23_124
+NUM_FACE_SETS = 23_124
 NUM_PROBES, NUM_PEOPLE = 3_530, 80  # FaceScrub's photos in MegaFace
 
 
@@ -91,7 +91,7 @@ def folds(rounds: int) -> str:
 
 
 def curves(pairs: int) -> str:
-    """ROC and operating points of IJB-C's pairs of templates."""
+    """ROC and operating points of IJB-C's pairs."""
     random = np.random.default_rng(0)
     genuine = np.arange(pairs) < min(NUM_GENUINE, pairs // 2)
     random.shuffle(genuine)
@@ -105,19 +105,19 @@ def curves(pairs: int) -> str:
     )
 
 
-def templates(images: int) -> str:
-    """Pooling of IJB-C's photos and frames by media, beside a loop over the templates."""
+def face_sets(images: int) -> str:
+    """Pooling of IJB-C's photos and frames by media, beside a loop over the face sets."""
     random = np.random.default_rng(0)
-    count = min(NUM_TEMPLATES, images)
-    template = np.concatenate([np.arange(count), random.integers(0, count, images - count)])
+    count = min(NUM_FACE_SETS, images)
+    face_set = np.concatenate([np.arange(count), random.integers(0, count, images - count)])
     media, quality = random.integers(0, 5, images), random.random(images)
     embeddings = random.standard_normal((images, SIZE), np.float32)
     pooling = Pooling("norm_quality", by_media=True)
-    pooled = taken(lambda: pooling(embeddings, template, quality=quality, media=media))
+    pooled = taken(lambda: pooling(embeddings, face_set, quality=quality, media=media))
 
     def loop() -> None:
         for number in range(0, count, 50):  # one in fifty
-            inside = np.flatnonzero(template == number)
+            inside = np.flatnonzero(face_set == number)
             values = embeddings[inside] * quality[inside, None]
             means = [values[media[inside] == medium].mean(axis=0) for medium in np.unique(media[inside])]
             total = np.sum(means, axis=0)
@@ -125,8 +125,8 @@ def templates(images: int) -> str:
 
     looped = taken(loop)
     return (
-        f"{images:,} photos to {count:,} templates by media: {pooled}, {50 * looped.processor / pooled.processor:.0f} "
-        f"times the speed of a loop over templates (processor); peak {peak():.2f} GiB, of which "
+        f"{images:,} photos to {count:,} face sets by media: {pooled}, {50 * looped.processor / pooled.processor:.0f} "
+        f"times the speed of a loop over face sets (processor); peak {peak():.2f} GiB, of which "
         f"{embeddings.nbytes / 2**30:.2f} are the embeddings"
     )
 
@@ -172,7 +172,12 @@ def peak() -> float:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    parts = [(folds, ROUNDS.value), (curves, PAIRS.value), (templates, IMAGES.value), (distractors, DISTRACTORS.value)]
+    parts = [
+        (folds, ROUNDS.value),
+        (curves, PAIRS.value),
+        (face_sets, IMAGES.value),
+        (distractors, DISTRACTORS.value),
+    ]
     for part, size in parts:
         if size:
             context = multiprocessing.get_context("spawn")

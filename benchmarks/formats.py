@@ -84,8 +84,8 @@ def main(argv: list[str]) -> None:
                 (
                     seconds(lambda: shutil.copyfile(rec / "train.rec", scratch / "copy")),
                     seconds(scan),
-                    seconds(lambda: rec_to_records.write(rec, records, progress=False)),
-                    seconds(lambda: records_to_rec.write(records, back, progress=False)),
+                    seconds(lambda: rec_to_records.write_from_rec(rec, records, progress=False)),
+                    seconds(lambda: records_to_rec.write_rec(records, back, progress=False)),
                 )
             )
         copying, scanning, reading, writing = CROPS.value / np.min(rounds, axis=0)

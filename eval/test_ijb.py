@@ -1,11 +1,11 @@
-"""Measures a model on IJB-B or IJB-C, as InsightFace lays them out: 1:1 and 1:N, by templates.
+"""Measures a model on IJB-B or IJB-C, as InsightFace lays them out: 1:1 and 1:N.
 
-    python -m eval.test_ijb --model_path output/run --data IJBC --template norm_quality
+    python -m eval.test_ijb --model_path output/run --data IJBC --pooling norm_quality
     python -m eval.test_ijb --features ijbc.npz --data IJBC
     python -m eval.test_ijb --scores scores.npz
 
 Photos are the loose crops, aligned by the landmarks of the list; the detector's score is their quality. InsightFace's
-N1D1 is --template norm_quality, N0D0 equal, N1D0 norm, N0D1 quality. Prints tables, and writes results.json and
+N1D1 is --pooling norm_quality, N0D0 equal, N1D0 norm, N0D1 quality. Prints tables, and writes results.json and
 report.html.
 """
 
@@ -18,32 +18,36 @@ from keras_face.evaluation.pooling import WEIGHTINGS, Pooling
 from keras_face.evaluation.protocols import find_ijb
 from keras_face.evaluation.set_scores import METHODS
 from keras_face.measurement.ijb import measure_ijb, model_template, read_ijb
-from keras_face.measurement.pooling import TemplateRule
+from keras_face.measurement.pooling import PoolingRule
 from keras_face.measurement.runs import Run
 
 EVALUATION = commands.evaluation_flags("output/eval/ijb")
 DATA = flags.DEFINE_string("data", None, "Folder that has `meta`, and `loose_crop` unless there is --images.")
 IMAGES = flags.DEFINE_string("images", None, "Folder of the loose crops; default: loose_crop in the folder of --data.")
-ALIGNMENT = flags.DEFINE_string("alignment", None, "Template that photos are aligned to; default: the model's own.")
-TEMPLATE = flags.DEFINE_enum(
-    "template", "equal", list(WEIGHTINGS), "How photos are weighed: equal, by norm, by quality, or by both."
+TEMPLATE = flags.DEFINE_string("template", None, "Template that photos are aligned to; default: the model's own.")
+POOLING = flags.DEFINE_enum(
+    "pooling", "equal", list(WEIGHTINGS), "How photos are weighed: equal, by norm, by quality, or by both."
 )
-BEST = flags.DEFINE_integer("best", None, "Photos of a template that are kept, of the highest quality.", lower_bound=1)
+BEST = flags.DEFINE_integer(
+    "best", None, "Photos kept of an IJB template, those of the highest quality.", lower_bound=1
+)
 MEDIA = flags.DEFINE_bool("media", True, "First pool the frames of a video, so that it counts as one photo.")
-SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare templates photo by photo instead of pooling.")
+SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare photo by photo instead of pooling.")
 IDENTIFICATION = flags.DEFINE_bool("identification", None, "Measure 1:N; default: if its files are there.")
 
 
 def main() -> str:
     run = Run(**EVALUATION())
+    if TEMPLATE.value in WEIGHTINGS:
+        raise ValueError(f"expected --pooling {TEMPLATE.value}: --template is the layout of aligned landmarks")
     if run.scores:
         return run.finish([run.measured_scores()])
     if not DATA.value:
         raise ValueError("expected --data")
     files = find_ijb(DATA.value)
     images = IMAGES.value or (str(Path(DATA.value, "loose_crop")) if run.model_path else None)
-    alignment = ALIGNMENT.value or (model_template(run.source) if run.model_path else "arcface")
-    ijb = read_ijb(files, images, alignment)
+    template = TEMPLATE.value or (model_template(run.source) if run.model_path else "arcface")
+    ijb = read_ijb(files, images, template)
     by_media = MEDIA.value and SET_SCORE.value is None
     identification = IDENTIFICATION.value
     if identification is None:
@@ -51,10 +55,10 @@ def main() -> str:
     measured, identified = measure_ijb(
         run.source,
         ijb,
-        templates=TemplateRule(Pooling(TEMPLATE.value, BEST.value, by_media), SET_SCORE.value),
+        pooling=PoolingRule(Pooling(POOLING.value, BEST.value, by_media), SET_SCORE.value),
         identification=identification,
     )
-    return run.finish([measured], identified, locate=ijb.template_photo if images else None)
+    return run.finish([measured], identified, locate=ijb.best_photo if images else None)
 
 
 if __name__ == "__main__":

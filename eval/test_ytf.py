@@ -2,7 +2,7 @@
 
     python -m eval.test_ytf --model_path output/run --config config.ini
     python -m eval.test_ytf --model_path output/run --prefix ytf/112x112 --splits splits.txt --ytf_error ytf-error.txt
-    python -m eval.test_ytf --features frames.pkl --splits splits.txt --template norm
+    python -m eval.test_ytf --features frames.pkl --splits splits.txt --pooling norm
     python -m eval.test_ytf --scores ytf.csv
 
 Frames folder, splits file and error list come from the [ytf] section of the configuration; a flag goes before it.
@@ -22,7 +22,7 @@ from keras_face.evaluation.results import Measured
 from keras_face.evaluation.set_scores import METHODS
 from keras_face.measurement import tracks, verification
 from keras_face.measurement.photos import Photo
-from keras_face.measurement.pooling import TemplateRule
+from keras_face.measurement.pooling import PoolingRule
 from keras_face.measurement.runs import Run
 from keras_face.records.prepare import test_sections
 
@@ -34,8 +34,8 @@ YTF_ERROR = flags.DEFINE_string("ytf_error", None, "List of wrong tracks, Name/n
 MAX_FRAMES = flags.DEFINE_integer(
     "max_frames", None, "Frames of a track that are used, evenly spaced; 0: all.", lower_bound=0
 )
-TEMPLATE = flags.DEFINE_enum(
-    "template", "equal", list(WEIGHTINGS), "How frames are weighed: equal, by norm, by quality, or by both."
+POOLING = flags.DEFINE_enum(
+    "pooling", "equal", list(WEIGHTINGS), "How frames are weighed: equal, by norm, by quality, or by both."
 )
 BEST = flags.DEFINE_integer("best", None, "Frames of a track that are kept, of the highest quality.", lower_bound=1)
 SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare tracks frame by frame instead of pooling.")
@@ -53,10 +53,10 @@ def main() -> str:
     if not ytf.splits or (run.model_path and not ytf.prefix):
         raise ValueError("expected a frames folder and a splits file: give --prefix and --splits, or --config")
     protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None)
-    templates = TemplateRule(Pooling(TEMPLATE.value, BEST.value), SET_SCORE.value)
+    pooling = PoolingRule(Pooling(POOLING.value, BEST.value), SET_SCORE.value)
     if run.scores:
-        if templates != TemplateRule() or QUALITY.value:
-            raise ValueError("--scores has no use for --template, --best, --set_score and --quality")
+        if pooling != PoolingRule() or QUALITY.value:
+            raise ValueError("--scores has no use for --pooling, --best, --set_score and --quality")
         raw = run.measured_scores(protocols[0])
         corrected = [tracks.measure_again(raw, pairs, rule=run.threshold_rule) for pairs in protocols[1:]]
         return _finished(run, [raw, *corrected], ytf.prefix)
@@ -65,7 +65,7 @@ def main() -> str:
         protocols,
         ytf.prefix or None,
         max_frames=ytf.max_frames,
-        templates=templates,
+        pooling=pooling,
         quality_file=QUALITY.value,
         rule=run.threshold_rule,
     )

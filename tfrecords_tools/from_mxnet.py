@@ -27,7 +27,7 @@ SKIP_DAMAGED = flags.DEFINE_bool("skip_damaged", False, "Leave out what cannot b
 
 def main() -> str:
     output = OUTPUT()
-    summary = rec_to_records.write(
+    summary = rec_to_records.write_from_rec(
         SOURCE.value,
         output,
         labels=LABELS.value,

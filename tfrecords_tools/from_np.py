@@ -25,7 +25,7 @@ MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer photos are
 
 def main() -> str:
     output = OUTPUT()
-    summary = arrays.write(
+    summary = arrays.write_arrays(
         IMAGES.value,
         LABELS.value,
         output,

@@ -24,7 +24,7 @@ MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer good photo
 
 def main() -> str:
     output = OUTPUT()
-    summary = tfds_sets.write(
+    summary = tfds_sets.write_tfds(
         output,
         name=NAME.value,
         builder_dir=BUILDER_DIR.value,

@@ -2,7 +2,7 @@
 
 python -m tfrecords_tools.mask --source DIR --output_dir DIR
     [--landmarks aligned|detect|points5|points68] [--landmarks_file FILE]
-    [--template NAME|PNG|PNG,CSV]... [--colour NAME|#rrggbb|own]... [--pattern NAME|FILE]... [--seed N]
+    [--picture NAME|PNG|PNG,CSV]... [--colour NAME|#rrggbb|own]... [--pattern NAME|FILE]... [--seed N]
     [--blur PIXELS] [--nomatch_light] [--nomatch_noise] [--encoding jpg|png] [--sheet FILE] [--list FILE]
 """
 
@@ -24,10 +24,10 @@ LANDMARKS = flags.DEFINE_enum(
     "Where the faces are: in crops aligned to ArcFace's template, found by MTCNN, or given by a file.",
 )  # fmt: skip
 LANDMARKS_FILE = flags.DEFINE_string("landmarks_file", None, "File of points5 or points68, a photo a line.")
-TEMPLATE = flags.DEFINE_multi_string(
-    "template",
+PICTURE = flags.DEFINE_multi_string(
+    "picture",
     drawing.names(),
-    f"Masks to draw from: {', '.join(drawing.names())}, an RGBA PNG, or PNG,CSV of anchors.",
+    f"Mask pictures to draw from: {', '.join(drawing.names())}, an RGBA PNG, or PNG,CSV of anchors.",
 )
 COLOUR = flags.DEFINE_multi_string(
     "colour", wardrobe.COLOURS, f"Colours to draw from: {', '.join(colours.colours())}, #rrggbb, or own."
@@ -62,7 +62,7 @@ def main() -> masked.Summary:
         SOURCE.value,
         OUTPUT_DIR.value,
         find,
-        wardrobe.Wardrobe(TEMPLATE.value, COLOUR.value, PATTERN.value),
+        wardrobe.Wardrobe(PICTURE.value, COLOUR.value, PATTERN.value),
         {"landmarks": LANDMARKS.value, "landmarks_digest": digest},
         seed=SEED.value,
         match_light=MATCH_LIGHT.value,

@@ -17,7 +17,7 @@ SKIP_UNKNOWN = flags.DEFINE_bool("skip_unknown", False, "Leave out sequences of 
 
 
 def main() -> str:
-    summary = records_to_rec.write(
+    summary = records_to_rec.write_rec(
         DATASET.value, OUTPUT_DIR.value, identity_records=IDENTITY_RECORDS.value, skip_unknown=SKIP_UNKNOWN.value
     )
     return f"{OUTPUT_DIR.value}: {summary}"

@@ -51,7 +51,7 @@ def align_folder(
     sheet: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Returns the summary after writing the aligned crops of photos, in the layout that the photos have.
+    """Writes the aligned crops of photos, in the layout that the photos have, and returns the summary.
 
     A crop has the name of its photo and the extension of `encoding`; if all faces are taken, a number between both,
     from left to right. What was left out, and why, is in `skipped.csv`; `aligned.jsonl` has what was done, with boxes
@@ -79,13 +79,13 @@ def align_records(
     sheet: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Returns the summary after writing the aligned crops of a folder with a folder per person as records.
+    """Writes the aligned crops of a folder with a folder per person as records, and returns the summary.
 
     The crops are made in the folder `<output>.crops`, which goes when the records are whole: an interrupted run goes on
     where it was. The rest is as in `align_folder`.
 
     Raises: ValueError if the aligner takes all faces: those of others would get a person's label; and as `align_folder`
-        and `writing.write` do.
+        and `writing.write_records` do.
     """
     path = writing.check_new(output)
     if aligner.faces == "all":
@@ -99,7 +99,7 @@ def align_records(
     summary, names = _align((root, listed, skipped), crops, aligner, encoding, sheet, progress)
     people = sorted({name.split("/")[0] for name in names})
     labels = {person: label for label, person in enumerate(people)}
-    writing.write(
+    writing.write_records(
         output,
         [photo_sets.PhotoSet(labels[name.split("/")[0]], [(name, os.path.join(crops, name))]) for name in names],
         load=photo_sets.read,
@@ -125,7 +125,7 @@ def _listed(source: str | os.PathLike, output: str | os.PathLike) -> Listed:
 def _align(
     listed: Listed, output: Path, aligner: Aligner, encoding: str, sheet: str | os.PathLike | None, progress: bool
 ) -> tuple[Summary, list[str]]:
-    """Returns the summary and the names of all crops, after making those that are not there yet."""
+    """Makes the crops that are not there yet, and returns the summary and the names of all."""
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, got {encoding!r}")
     root, names, skipped = listed
@@ -163,7 +163,7 @@ def _made(
 def _written(
     journal: Journal, name: str, crops: Sequence[Crop] | PhotoError, base: str, numbered: bool, encoding: str
 ) -> dict[str, Any]:
-    """Returns what the journal says of a photo, after writing its crops in place of those of an earlier run."""
+    """Writes a photo's crops in place of those of an earlier run, and returns what the journal says of it."""
     for old in journal.entries.get(name, {}).get("crops", ()):
         (journal.folder / old["name"]).unlink(missing_ok=True)
     if isinstance(crops, PhotoError):

@@ -23,7 +23,7 @@ from keras_face.photos.lists import crop_names, list_files
 from keras_face.photos.reader import read_photos
 
 LIST = "masked.csv"
-LIST_HEADER = ("original", "masked", "person", "template", "colour", "pattern", "accent")
+LIST_HEADER = ("original", "masked", "person", "picture", "colour", "pattern", "accent")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ def mask_folder(
     sheet: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Returns the summary after writing a masked twin of each photo, in the layout that the photos have.
+    """Writes a masked twin of each photo, in the layout that the photos have, and returns the summary.
 
     A photo gets the same mask wherever it stands in the order. What was left out, and why, is in `skipped.csv`. An
     interrupted run goes on where it was, and a finished one with what is new in the source.
@@ -141,7 +141,7 @@ def _person(name: str) -> str:
 
 
 def _written(journal: Journal, name: str, twin_name: str, result: "tuple[Mask, bytes] | PhotoError") -> dict[str, Any]:
-    """Returns what the journal says of a photo, after writing its twin, or removing one of an earlier run."""
+    """Writes a photo's twin, or removes one of an earlier run, and returns what the journal says of it."""
     path = journal.folder / twin_name
     if isinstance(result, PhotoError):
         path.unlink(missing_ok=True)

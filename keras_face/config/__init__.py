@@ -5,7 +5,7 @@ that loss checks. A section that is none of these is a training dataset and take
 `[data] train` names those that are used.
 """
 
-from keras_face.config.ini import FAMILIAR_FLAGS, QUICK_START, familiar, load, write
+from keras_face.config.ini import FAMILIAR_FLAGS, QUICK_START, familiar, load, write_config
 from keras_face.config.sections import (
     SECTIONS,
     AugmentationConfig,
@@ -48,5 +48,5 @@ __all__ = [
     "YtfConfig",
     "familiar",
     "load",
-    "write",
+    "write_config",
 ]

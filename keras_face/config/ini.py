@@ -84,7 +84,7 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *
     return config
 
 
-def write(config: Config, path: str | os.PathLike) -> None:
+def write_config(config: Config, path: str | os.PathLike) -> None:
     """Writes a configuration as an INI file with comments, which `load` reads back to an equal one."""
     parts = []
     for name, section in [(name, getattr(config, name)) for name in SECTIONS] + sorted(config.datasets.items()):

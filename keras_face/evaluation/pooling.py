@@ -1,4 +1,4 @@
-"""Templates: the photos or frames of one medium, track or person become one embedding."""
+"""Pooling: the photos or frames of one medium, track or person become one embedding."""
 
 from dataclasses import dataclass
 
@@ -18,27 +18,27 @@ _ROWS = 32_768  # embeddings that are weighed at a time: bounds the memory
 
 @dataclass(frozen=True)
 class Pooling:
-    """How the embeddings of a template become one; a callable.
+    """How the embeddings of a face set become one; a callable.
 
     Attributes:
         weighting: "equal", "norm", "quality" or "norm_quality", see `WEIGHTINGS`. margin-centre-face and SeqFace pool
             tracks by "equal" (margin-centre-face also knows "norm"). InsightFace's IJB switches are N0 D0 "equal",
             N1 D0 "norm", N0 D1 "quality" and N1 D1 "norm_quality", with the detector's score as quality, by media.
-        best: Keep only the so many embeddings of the highest quality of each template (of the longest, where no
+        best: Keep only this many embeddings, those of the highest quality, of each face set (of the longest, where no
             quality is given; of equals the first); None: all.
         by_media: First the mean within each medium (a still, or all frames of a video), then over the media, so that a
             long video counts as one. A medium's sum is divided by its number of embeddings, not by their weights.
 
     Call arguments:
         embeddings: [n, embedding_size], as the network gives them; an array on disk will do.
-        template: int [n], template of each, 0 ... t - 1, each at least once, in any order.
+        face_set: int [n], the face set of each, 0 ... t - 1, each at least once, in any order.
         quality: [n], >= 0, higher is better; None where neither the weighting nor `best` asks for it.
-        media: int [n], medium of each, where `by_media`; numbers may recur in other templates.
+        media: int [n], medium of each, where `by_media`; numbers may recur in other face sets.
 
     Returns: float32 [t, embedding_size], unit length.
 
     Raises:
-        ValueError: Settings out of range, embeddings that are zero or not finite, sizes that differ, a template
+        ValueError: Settings out of range, embeddings that are zero or not finite, sizes that differ, a face set
             without embeddings or whose embeddings cancel out or have no quality, a quality or media that is missing or
             not asked for.
     """
@@ -55,13 +55,13 @@ class Pooling:
 
     def __str__(self) -> str:
         """Returns what is done, for a report."""
-        kept = "" if self.best is None else f", best {self.best} of a template"
+        kept = "" if self.best is None else f", best {self.best} of a face set"
         return WEIGHTINGS[self.weighting] + kept + (", by media" if self.by_media else "")
 
     def __call__(
         self,
         embeddings: ArrayLike,
-        template: ArrayLike,
+        face_set: ArrayLike,
         *,
         quality: ArrayLike | None = None,
         media: ArrayLike | None = None,
@@ -69,45 +69,45 @@ class Pooling:
         embeddings = np.asarray(embeddings)
         if embeddings.ndim != 2:
             raise ValueError(f"embeddings must be [number, embedding_size], got shape {embeddings.shape}")
-        template = _templates(template, len(embeddings))
+        face_set = _face_sets(face_set, len(embeddings))
         quality = self._quality(quality, len(embeddings))
         if (media is None) == self.by_media:
             raise ValueError(f"expected media {'for' if self.by_media else 'only for'} pooling by media")
         media = np.zeros(len(embeddings), np.int64) if media is None else checks.labels(media, len(embeddings), "media")
-        rows = np.lexsort((media, template))
+        rows = np.lexsort((media, face_set))
         if self.best is not None:
-            rows = rows[_is_best(embeddings, template, quality, self.best)[rows]]
-        ends = np.append(np.flatnonzero(np.diff(template[rows])) + 1, rows.size)
+            rows = rows[_is_best(embeddings, face_set, quality, self.best)[rows]]
+        ends = np.append(np.flatnonzero(np.diff(face_set[rows])) + 1, rows.size)
         pooled = np.empty((ends.size, embeddings.shape[1]), np.float32)
         done, start = 0, 0
         while done < ends.size:
-            # As many whole templates as fit, and one at least.
+            # As many whole face sets as fit, and one at least.
             stop = max(done + 1, int(np.searchsorted(ends, start + _ROWS, "right")))
             block = rows[start : ends[stop - 1]]
-            pooled[done:stop] = self._sums(embeddings, block, template[block], media[block], quality)
+            pooled[done:stop] = self._sums(embeddings, block, face_set[block], media[block], quality)
             done, start = stop, int(ends[stop - 1])
-        return checks.unit(pooled, "templates")
+        return checks.unit(pooled, "face sets")
 
     def _sums(
         self,
         embeddings: np.ndarray,
         rows: np.ndarray,
-        template: np.ndarray,
+        face_set: np.ndarray,
         media: np.ndarray,
         quality: np.ndarray | None,
     ) -> np.ndarray:
-        """Returns float32 [templates in the block, embedding_size], along the pooled embeddings, of some length."""
+        """Returns float32 [face sets in the block, embedding_size], along the pooled embeddings, of some length."""
         values, length = checks.lengths(embeddings[rows], places=rows)
         weight = np.ones_like(length) if self.weighting.startswith("norm") else 1 / length
         if quality is not None and self.weighting.endswith("quality"):
             weight = weight * quality[rows].astype(weight.dtype)
         values = values * weight[:, None]
-        changes = np.diff(template) != 0
+        changes = np.diff(face_set) != 0
         if self.by_media:
             starts = np.append(0, np.flatnonzero(changes | (np.diff(media) != 0)) + 1)
             values = _group_sums(values, starts)
             values /= np.diff(np.append(starts, rows.size))[:, None].astype(values.dtype)
-            changes = np.diff(template[starts]) != 0
+            changes = np.diff(face_set[starts]) != 0
         return _group_sums(values, np.append(0, np.flatnonzero(changes) + 1))
 
     def _quality(self, quality: ArrayLike | None, size: int) -> np.ndarray | None:
@@ -127,16 +127,16 @@ class Pooling:
         return array
 
 
-def _is_best(embeddings: np.ndarray, template: np.ndarray, quality: np.ndarray | None, count: int) -> np.ndarray:
-    """Returns bool [n], whether an embedding is among the so many best of its template; of equals the first."""
+def _is_best(embeddings: np.ndarray, face_set: np.ndarray, quality: np.ndarray | None, count: int) -> np.ndarray:
+    """Returns bool [n], whether an embedding is among the `count` best of its face set; of equals the first."""
     if quality is None:
-        blocks = (range(start, min(start + _ROWS, template.size)) for start in range(0, template.size, _ROWS))
+        blocks = (range(start, min(start + _ROWS, face_set.size)) for start in range(0, face_set.size, _ROWS))
         norms = [checks.lengths(embeddings[block.start : block.stop], places=block)[1] for block in blocks]
         quality = np.concatenate(norms)
-    falling = np.lexsort((-quality, template))
-    sizes = np.bincount(template)
-    place = np.arange(template.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    best = np.empty(template.size, bool)
+    falling = np.lexsort((-quality, face_set))
+    sizes = np.bincount(face_set)
+    place = np.arange(face_set.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    best = np.empty(face_set.size, bool)
     best[falling] = place < count
     return best
 
@@ -151,16 +151,16 @@ def _group_sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _templates(template: ArrayLike, size: int) -> np.ndarray:
-    template = checks.labels(template, size, "template")
-    if not size or template.min() < 0:
+def _face_sets(face_set: ArrayLike, size: int) -> np.ndarray:
+    face_set = checks.labels(face_set, size, "face_set")
+    if not size or face_set.min() < 0:
         raise ValueError(
-            f"expected templates 0 ... t - 1 of 1 or more embeddings, got {np.unique(template)[:5].tolist()}"
+            f"expected face sets 0 ... t - 1 of 1 or more embeddings, got {np.unique(face_set)[:5].tolist()}"
         )
-    counts = np.bincount(template)
+    counts = np.bincount(face_set)
     if not counts.all():
         empty = np.flatnonzero(counts == 0)
         raise ValueError(
-            f"expected embeddings for templates 0 ... {counts.size - 1}, got none for {empty[:5].tolist()}"
+            f"expected embeddings for face sets 0 ... {counts.size - 1}, got none for {empty[:5].tolist()}"
         )
-    return template
+    return face_set

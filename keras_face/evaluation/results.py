@@ -40,7 +40,7 @@ class Origin:
     Attributes:
         model: Name of the model, or the file of embeddings or similarities that stands for it.
         data: Where the photos, embeddings or similarities came from.
-        photos: How a photo, track or template became one embedding, flip averaging included.
+        photos: How a photo or face set became one embedding, flip averaging included.
         flip: Whether each photo was averaged with its mirror image; None: not known.
         model_hash: SHA-256 of the model's content; None: not known.
         data_hash: SHA-256 of the content of all photos, embeddings or similarities in the protocol's order; None: not
@@ -133,7 +133,7 @@ class Measured:
 
     Attributes:
         result: The figures.
-        pairs: The protocol; its keys name photos, tracks or templates. A single fold means: no folds.
+        pairs: The protocol; its keys name photos, tracks or IJB templates. A single fold means: no folds.
         similarity: [n], of each pair.
     """
 

@@ -1,4 +1,4 @@
-"""Set-to-set scores: two templates are compared photo by photo, without being pooled first."""
+"""Set-to-set scores: two face sets are compared photo by photo, without being pooled first."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,22 +11,22 @@ _PAIRS = 16_384  # pairs at a time for the mean
 
 
 def set_similarities(
-    embeddings: ArrayLike, template: ArrayLike, left: ArrayLike, right: ArrayLike, method: str = "softmax"
+    embeddings: ArrayLike, face_set: ArrayLike, left: ArrayLike, right: ArrayLike, method: str = "softmax"
 ) -> np.ndarray:
-    """Returns float64 [p]: the similarity of each pair of templates, from the cosines of all their photos.
+    """Returns float64 [p]: the similarity of each pair of face sets, from the cosines of all their photos.
 
     - "max": the highest cosine.
-    - "mean": the mean of the cosines (pooling by "equal", without making the templates unit length).
+    - "mean": the mean of the cosines (pooling by "equal", without making the face sets unit length).
     - "softmax": mean over beta = 0, 1 ... 20 of sum(c exp(beta c)) / sum(exp(beta c)): between the two.
 
     Args:
         embeddings: [n, embedding_size].
-        template: int [n], template of each, >= 0.
-        left: int [p], template on one side of each pair.
+        face_set: int [n], the face set of each, >= 0.
+        left: int [p], face set on one side of each pair.
         right: int [p], on the other.
         method: Of `METHODS`.
 
-    Raises: ValueError for embeddings that are zero or not finite, sizes that differ, a pair with a template that has no
+    Raises: ValueError for embeddings that are zero or not finite, sizes that differ, a pair with a face set that has no
         embeddings, and an unknown method.
 
     Reference: Masi et al. 2016, "Do We Really Need to Collect Millions of Faces for Effective Face Recognition?",
@@ -35,17 +35,17 @@ def set_similarities(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     units = checks.unit(embeddings)
-    template = checks.labels(template, len(units), "template")
+    face_set = checks.labels(face_set, len(units), "face_set")
     left, right = checks.labels(left, np.size(left), "left"), checks.labels(right, np.size(left), "right")
-    order = np.argsort(template, kind="stable")
-    units, (known, starts) = units[order], np.unique(template[order], return_index=True)
+    order = np.argsort(face_set, kind="stable")
+    units, (known, starts) = units[order], np.unique(face_set[order], return_index=True)
     sides = []
     for side, name in ((left, "left"), (right, "right")):
         place = np.minimum(np.searchsorted(known, side), known.size - 1)
         missing = np.flatnonzero(known[place] != side)
         if missing.size:
             raise ValueError(
-                f"expected embeddings for the {name} template of each pair, got none for template "
+                f"expected embeddings for the {name} face set of each pair, got none for face set "
                 f"{side[missing[0]]} of pair {missing[0]}"
             )
         sides.append(place)

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,27 @@ def find_version(model_path: str | os.PathLike) -> Path:
         if versions:
             return max(versions, key=lambda version: int(version.name))
     raise ValueError(f"{path}: expected a SavedModel folder, or a folder of numbered ones, found none")
+
+
+class EmbedderLike(Protocol):
+    """What embeds: a callable from images to unit embeddings, such as an `Embedder`.
+
+    If it has a method `with_norms`, which also gives the lengths float32 [n] that the embeddings had, photos can be
+    weighed by these.
+
+    Call arguments:
+        images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
+
+    Returns: float32 array [n, embedding_size], unit length.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def image_size(self) -> tuple[int, int]: ...
+    @property
+    def batch_size(self) -> int: ...
+    def __call__(self, images: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)

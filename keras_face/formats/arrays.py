@@ -47,7 +47,7 @@ class LoadRow:
         return cv2.imencode(".png", bgr)[1].tobytes()
 
 
-def write(
+def write_arrays(
     images: str | os.PathLike,
     labels: str | os.PathLike | None,
     output: writing.Output | str | os.PathLike,
@@ -61,7 +61,7 @@ def write(
     set_size: int = 1,
     progress: bool = True,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing an array of photos as records; labels become 0, 1, ... in their order.
+    """Writes an array of photos as records, and returns the summary; labels become 0, 1, ... in their order.
 
     Args:
         images: A .npy file of uint8 [n, height, width, 3], or an .npz file that has it.
@@ -77,7 +77,7 @@ def write(
         progress: Whether to show a progress bar.
 
     Raises: ValueError: A file is no such array, colour order or quality is none, or nobody has enough photos; see
-        `writing.write`.
+        `writing.write_records`.
     """
     if colour_order not in COLOUR_ORDERS:
         raise ValueError(f"colour_order must be rgb or bgr, got {colour_order!r}")
@@ -113,7 +113,7 @@ def write(
     )
     encoding = f"JPEG quality {quality}" if quality else "PNG"
     try:
-        return packed.write(
+        return packed.write_packed(
             table,
             LoadRow(os.fspath(images), key, version, colour_order, quality),
             output,

@@ -42,7 +42,7 @@ class PairsSummary:
 def unpack(
     source: str | os.PathLike, output_dir: str | os.PathLike, *, skip_damaged: bool = False, progress: bool = True
 ) -> PairsSummary:
-    """Returns the summary after writing a packed test set as a folder that `eval.test_lfw --data` measures.
+    """Writes a packed test set as a folder that `eval.test_lfw --source` measures, and returns the summary.
 
     The folder has `photos/00000.jpg` ..., each photo once, and `pairs.txt`, lines `1,path,path` (same person) or
     `0,path,path`. Photos of a .bin stay as they are, byte for byte; those of an lfw.np become PNG.
@@ -105,7 +105,7 @@ def pack(
     *,
     progress: bool = True,
 ) -> PairsSummary:
-    """Returns the summary after writing photos and their pairs as an InsightFace .bin: pickled (images, flags).
+    """Writes photos and their pairs as an InsightFace .bin, pickled (images, flags), and returns the summary.
 
     The photos stay as they are, byte for byte. The pairs are in the order of their folds, as InsightFace cuts ten
     consecutive ones.

@@ -57,7 +57,7 @@ class LoadSet:
         return writing.FaceSet([self.load_photo(number) for number in item.numbers], item.label, item.name)
 
 
-def write(
+def write_packed(
     packed: Packed,
     load_photo: Callable[[int], bytes],
     output: writing.Output | str | os.PathLike,
@@ -70,7 +70,7 @@ def write(
     set_size: int = 1,
     progress: bool = True,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing packed photos as records; labels become 0, 1, ... in the same order.
+    """Writes packed photos as records, and returns the summary; labels become 0, 1, ... in the same order.
 
     What was left out, and why, is in `skipped.csv` beside the records.
 
@@ -86,7 +86,7 @@ def write(
         set_size: Photos in a record, at most; those of a person are dealt out evenly: 10 become 4, 3 and 3.
         progress: Whether to show a progress bar.
 
-    Raises: ValueError if nobody has enough good photos; see `writing.write`.
+    Raises: ValueError if nobody has enough good photos; see `writing.write_records`.
     """
     for name, value in (("min_photos", min_photos), ("set_size", set_size)):
         if value < 1:
@@ -108,7 +108,7 @@ def write(
     rows = np.flatnonzero(good & np.isin(packed.labels, labels))
     rows = rows[np.argsort(packed.labels[rows], kind="stable")]
     people = np.split(rows, np.flatnonzero(np.diff(packed.labels[rows])) + 1)
-    writing.write(
+    writing.write_records(
         output,
         _items(packed, people, set_size),
         identities=[packed.identity(label) for label in labels.tolist()],

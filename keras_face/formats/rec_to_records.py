@@ -80,7 +80,7 @@ class LoadImage:
         return array if self.colour_order == "rgb" else array[..., ::-1]
 
 
-def write(
+def write_from_rec(
     source: str | os.PathLike,
     output: writing.Output | str | os.PathLike,
     *,
@@ -92,7 +92,7 @@ def write(
     skip_damaged: bool = False,
     progress: bool = True,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing the photos of a .rec file as records; labels become 0, 1, ... in their order.
+    """Writes the photos of a .rec file as records, and returns the summary; labels become 0, 1, ... in their order.
 
     Beside the .rec are read: the .idx of its name, without which the whole .rec is gone through all the same; the .lst
     of its name, for the names of photos and people; `property`, if it is train.rec. What was left out, and why, is in
@@ -110,7 +110,7 @@ def write(
         progress: Whether to show progress bars.
 
     Raises: ValueError, with the offset: a record or the index is damaged, something is missing, headers and identities
-        disagree; nobody has enough good photos; see `writing.write`.
+        disagree; nobody has enough good photos; see `writing.write_records`.
     """
     if colour_order not in (None, *COLOUR_ORDERS):
         raise ValueError(f"colour_order must be rgb or bgr, got {colour_order!r}")
@@ -137,7 +137,7 @@ def write(
         reasons=reasons,
     )
     try:
-        return packed.write(
+        return packed.write_packed(
             chosen,
             load,
             output,

@@ -32,7 +32,7 @@ class RecSummary:
         return f"{self.people:,} people, {self.photos:,} photos{left_out if self.sequences_left_out else ''}"
 
 
-def write(
+def write_rec(
     source: str | os.PathLike,
     output_dir: str | os.PathLike,
     *,
@@ -40,7 +40,7 @@ def write(
     skip_unknown: bool = False,
     progress: bool = True,
 ) -> RecSummary:
-    """Returns the summary after writing a dataset as a .rec file with its index, its list and its property file.
+    """Writes a dataset as a .rec file with index, list and property file, and returns the summary.
 
     The photos are the same, byte for byte, in the shuffled order of the records.
 

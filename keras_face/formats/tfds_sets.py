@@ -36,7 +36,7 @@ class LoadRecord:
         return _open(self.path).read(offset)
 
 
-def write(
+def write_tfds(
     output: writing.Output | str | os.PathLike,
     *,
     name: str | None = None,
@@ -50,7 +50,7 @@ def write(
     set_size: int = 1,
     progress: bool = True,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing a set of TensorFlow Datasets as records.
+    """Writes a set of TensorFlow Datasets as records, and returns the summary.
 
     People whose label is text are numbered in the order of their names. The photos are gathered in a file beside the
     output first, which goes when they are written.
@@ -70,7 +70,7 @@ def write(
 
     Raises:
         ValueError: There is no such set, split or feature, a feature is of another kind, nobody has enough good
-            photos; see `writing.write`.
+            photos; see `writing.write_records`.
         OSError: The set cannot be read, downloaded or written.
     """
     if (name is None) == (builder_dir is None):
@@ -104,7 +104,7 @@ def write(
             reasons=reasons,
         )
         try:
-            return packed.write(
+            return packed.write_packed(
                 table,
                 LoadRecord(os.fspath(gathered)),
                 output,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_face.backend import tf
+from keras_face.export import EmbedderLike
 from keras_face.inspection import pictures
 from keras_face.inspection.duplicate_checks import MAX_DISTANCE, check_duplicates, twins
-from keras_face.inspection.embeddings import EmbedderLike
 from keras_face.inspection.facts import Scan, scan
 from keras_face.inspection.findings import ERROR, NOTE, WARNING, Finding, Report
 from keras_face.inspection.people_checks import check_head, check_people, check_shared_names, photos_per_person
@@ -32,7 +32,7 @@ def inspect(
     detected_photos: int = 256,
     progress: bool = False,
 ) -> Report:
-    """Returns what was found, after writing pictures.
+    """Inspects datasets, writes pictures of what it finds, and returns the report.
 
     Args:
         datasets: In the order of their identities in training. What two share is to leave the first of them.

@@ -4,24 +4,14 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from keras_face.export import EmbedderLike
 from keras_face.inspection.facts import decode_all
 from keras_face.inspection.sources import Photos
 from keras_face.photos.images import fit
-
-
-class EmbedderLike(Protocol):
-    """What embeds: a callable from uint8 [n, height, width, 3], RGB, to unit float32 [n, embedding_size]."""
-
-    @property
-    def image_size(self) -> tuple[int, int]: ...
-    @property
-    def batch_size(self) -> int: ...
-    def __call__(self, images: np.ndarray, /) -> np.ndarray: ...
 
 
 def embed(photos: Photos, embedder: EmbedderLike, progress: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -84,7 +84,7 @@ class Report:
 
 
 def write_report(report: Report, folder: Path) -> str:
-    """Returns the report as text, after writing findings.json and the lists into a folder that exists."""
+    """Writes findings.json and the lists into a folder that exists, and returns the report as text."""
     counts: Counter[str] = Counter()
     lines, found = list(report.summary), []
     for finding in report.findings:
@@ -117,7 +117,7 @@ def write_report(report: Report, folder: Path) -> str:
 
 
 def new_folder(path: str | os.PathLike) -> Path:
-    """Returns the folder of a report after making it empty.
+    """Empties the folder of a report, or makes it, and returns its path.
 
     Raises: ValueError if there is something else than an earlier report.
     """

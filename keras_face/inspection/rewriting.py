@@ -96,7 +96,7 @@ def rewrite(
     swap_channels: bool = False,
     progress: bool = True,
 ) -> Summary:
-    """Returns the summary after writing a dataset again as the entries say; the first one stays as it is.
+    """Writes a dataset again as the entries say, and returns the summary; the first one stays as it is.
 
     Photos of a record that go to one identity stay together. Identities without photos vanish; new ones come last.
 
@@ -108,7 +108,7 @@ def rewrite(
         progress: Whether to show a progress bar.
 
     Raises: ValueError if the entries name photos or identities that the dataset does not have, contradict each other,
-        or leave nothing; if a photo to encode again is damaged; see `writing.write`.
+        or leave nothing; if a photo to encode again is damaged; see `writing.write_records`.
     """
     writing.check_new(output)
     info = writing.open_dataset(path)
@@ -137,7 +137,7 @@ def rewrite(
     sequences = sorted((target for target in present if isinstance(target, int)), reverse=True)
     numbers |= {sequence: -1 - number for number, sequence in enumerate(sequences)}
     how = f"{info.path} without {len(skipped)} photos, {moved} given another label"
-    written = writing.write(
+    written = writing.write_records(
         output,
         _face_sets(info, lists, numbers, swap_channels),
         identities=[*old, *new],

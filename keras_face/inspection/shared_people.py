@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_face.export import EmbedderLike
 from keras_face.inspection.angles import close_pairs, half_angles, same_person_angle, two_nearest, unit
-from keras_face.inspection.embeddings import EmbedderLike, half_sums
+from keras_face.inspection.embeddings import half_sums
 from keras_face.inspection.findings import WARNING, Entry, Finding
 from keras_face.inspection.people_checks import photos_per_person
 from keras_face.inspection.photo_checks import mend

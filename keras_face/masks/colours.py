@@ -6,9 +6,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from keras_face.masks.templates import Template
+from keras_face.masks.pictures import MaskPicture
 
-_BANDS = 20  # of a pattern, over the width of a template's picture
+_BANDS = 20  # of a pattern, over the width of a mask picture
 _COLOURS = {
     "white": (244, 245, 246),
     "light_blue": (140, 190, 226),
@@ -65,30 +65,30 @@ def pattern(name: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def dress(
-    template: Template,
+    mask_picture: MaskPicture,
     colour: tuple[int, int, int] | None = None,
     pattern: np.ndarray | None = None,
     accent: tuple[int, int, int] | None = None,
 ) -> np.ndarray:
-    """Returns the picture of a template dyed and printed: RGB premultiplied by alpha.
+    """Returns a mask picture dyed and printed: RGB premultiplied by alpha.
 
-    Folds and shadows stay: each colour is multiplied by the template's luminance over the mean of its cloth, so a
-    template of any colour can become any other.
+    Folds and shadows stay: each colour is multiplied by the mask picture's luminance over the mean of its cloth, so a
+    picture of any colour can become any other.
 
     Args:
-        template: What is dyed where its `cloth` says so.
-        colour: RGB, 0 to 255; None: the template's own.
+        mask_picture: What is dyed where its `cloth` says so.
+        colour: RGB, 0 to 255; None: the mask picture's own.
         pattern: float32 [height, width], the share of `accent` at each pixel; or uint8 RGB [rows, columns, 3], a
-            picture whose middle covers the template, in place of `colour`.
+            picture whose middle covers the mask picture, in place of `colour`.
         accent: RGB of the pattern; needed with the former.
 
     Returns: float32 [height, width, 4]: RGB in [0, 255], alpha in [0, 1].
     Raises: ValueError if the pattern has another shape, or lacks its accent.
     """
-    height, width = template.picture.shape[:2]
-    own = template.picture[..., :3].astype(np.float32)
-    alpha = template.picture[..., 3:].astype(np.float32) / 255
-    light = template.light
+    height, width = mask_picture.rgba.shape[:2]
+    own = mask_picture.rgba[..., :3].astype(np.float32)
+    alpha = mask_picture.rgba[..., 3:].astype(np.float32) / 255
+    light = mask_picture.light
     dyed = own if colour is None else np.minimum(np.array(colour, np.float32) * light, 255)
     if pattern is not None and pattern.shape == (height, width):
         if accent is None:
@@ -100,7 +100,7 @@ def dress(
                 f"expected a pattern of {[height, width]} or an RGB picture, got {pattern.dtype} {list(pattern.shape)}"
             )
         dyed = np.minimum(_covering(pattern, height, width) * light, 255)
-    cloth = template.cloth[..., np.newaxis]
+    cloth = mask_picture.cloth[..., np.newaxis]
     return np.concatenate([(own + cloth * (dyed - own)) * alpha, alpha], axis=-1)
 
 

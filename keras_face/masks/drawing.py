@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from keras_face.masks.mean_face import mean_face
-from keras_face.masks.templates import Template
+from keras_face.masks.pictures import MaskPicture
 
 _UNIT = 160  # pixels of a picture per eye distance
 _LEFT, _TOP, _RIGHT, _BOTTOM = -1.5, -0.2, 1.5, 2.3  # of a picture, in eye distances from the middle of the eyes
@@ -27,13 +27,13 @@ def names() -> tuple[str, ...]:
 
 
 @functools.cache
-def draw(name: str) -> Template:
-    """Returns a template that the package draws: white cloth and straps, for `colours.dress` to dye.
+def draw(name: str) -> MaskPicture:
+    """Returns a mask picture that the package draws: white cloth and straps, for `colours.dress` to dye.
 
     Raises: ValueError if there is none of that name.
     """
     if name not in _MASKS:
-        raise ValueError(f"template must be one of {', '.join(_MASKS)}, got {name!r}")
+        raise ValueError(f"mask picture must be one of {', '.join(_MASKS)}, got {name!r}")
     height, width = round((_BOTTOM - _TOP) * _UNIT), round((_RIGHT - _LEFT) * _UNIT)
     fine_x = (np.arange(width * _DETAIL) + 0.5) / (_UNIT * _DETAIL) + _LEFT
     fine_y = (np.arange(height * _DETAIL) + 0.5) / (_UNIT * _DETAIL) + _TOP
@@ -47,7 +47,7 @@ def draw(name: str) -> Template:
     grey, alpha, cloth = (np.clip(channels[..., index], 0, 1) for index in range(3))
     picture = np.rint(np.stack([grey, grey, grey, alpha], axis=-1) * 255).astype(np.uint8)
     anchors = (mean_face()[list(_ANCHORS), :2] - (_LEFT, _TOP)) * _UNIT - 0.5
-    return Template(name, picture, cloth, anchors, np.eye(68)[list(_ANCHORS)])
+    return MaskPicture(name, picture, cloth, anchors, np.eye(68)[list(_ANCHORS)])
 
 
 def _filled(half: Points) -> Field:

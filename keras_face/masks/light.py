@@ -6,7 +6,7 @@ and its slope from where the light comes. `online` does the same with TensorFlow
 
 import numpy as np
 
-from keras_face.masks.templates import GREY
+from keras_face.masks.pictures import GREY
 
 USUAL = 140.0  # luminance of lit skin at which a mask keeps its colours
 BRIGHTNESS = (0.4, 1.15)  # limits of what the mean luminance does

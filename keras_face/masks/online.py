@@ -8,17 +8,17 @@ import numpy as np
 
 from keras_face.backend import tf
 from keras_face.masks import colours, drawing, landmarks, light
-from keras_face.masks.templates import GREY
+from keras_face.masks.pictures import GREY
 from keras_face.masks.wardrobe import COLOURS, PATTERNS, generator
 
 # How far a mask may lie from where it lies on the mean face: share of the height, share of its size, radians.
 _SHIFT, _ZOOM, _TURN = 0.025, 0.05, 0.06
-_VARIANTS = 4  # of each template that are drawn, zoomed and turned at random; shifts are free
+_VARIANTS = 4  # of each mask picture that are drawn, zoomed and turned at random; shifts are free
 _UNIT = 200  # stored value of a luminance of 1; uint8 holds up to 1.27
 Overlay = tuple[
     tf.Tensor, tf.Tensor
 ]  # cut from `Bank.overlays` and `Bank.seconds`: float32 [pixels, 3] and [pixels, 1]
-_DRAWS = ("template", "pattern", "colour", "accent", "across", "down")
+_DRAWS = ("picture", "pattern", "colour", "accent", "across", "down")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,9 +26,9 @@ class Bank:
     """The masks as they lie on the mean face of a crop's size, drawn for the rows of the crop that they can reach.
 
     Args:
-        overlays: uint8 [templates * variants, height, width, 3], with a margin around: alpha (of 255), and,
+        overlays: uint8 [pictures * variants, height, width, 3], with a margin around: alpha (of 255), and,
             premultiplied by alpha (of _UNIT), the luminance of the cloth, and that of what is not dyed.
-        seconds: uint8 [templates * variants * patterns, height, width, 1]: as the second channel, that of the cloth
+        seconds: uint8 [pictures * variants * patterns, height, width, 1]: as the second channel, that of the cloth
             which has the second colour.
         top: The first row of the crop that is drawn, but for the margin.
         margin: Pixels on all four sides.
@@ -51,7 +51,7 @@ class Bank:
 def wear_mask(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Returns an aligned crop with a mask on the face, one that the package draws.
 
-    Template, colours and pattern are drawn as `wardrobe.Wardrobe` has them by default, with a small zoom, turn and
+    Picture, colours and pattern are drawn as `wardrobe.Wardrobe` has them by default, with a small zoom, turn and
     shift. The light of the covered part goes over to the mask as in `light`. The mask lies where the mean face has
     it: in crops aligned to ArcFace's template (`landmarks.aligned`).
 
@@ -85,10 +85,10 @@ def make_bank(height: int, width: int) -> Bank:
     size = height + 2 * margin, width + 2 * margin
     overlays, seconds = [], []
     for name in drawing.names():
-        template = drawing.draw(name)
-        alpha, cloth = template.picture[..., 3:] / np.float32(255), template.cloth[..., np.newaxis]
-        light_of_cloth = cloth * template.light * alpha
-        own = (1 - cloth) * template.picture[..., :1] / np.float32(255) * alpha
+        mask_picture = drawing.draw(name)
+        alpha, cloth = mask_picture.rgba[..., 3:] / np.float32(255), mask_picture.cloth[..., np.newaxis]
+        light_of_cloth = cloth * mask_picture.light * alpha
+        own = (1 - cloth) * mask_picture.rgba[..., :1] / np.float32(255) * alpha
         planes = [alpha, light_of_cloth, own]
         planes += [
             colours.pattern(pattern, alpha.shape[:2])[..., np.newaxis] * light_of_cloth for pattern in _patterns()
@@ -96,7 +96,7 @@ def make_bank(height: int, width: int) -> Bank:
         for variant in range(_VARIANTS):
             zoom, turn = generator(variant, name).uniform(-1, 1, 2) * (_ZOOM, _TURN)
             moved = _turned(points, 1 + zoom, turn) + margin
-            bent = [template.put_on(plane, moved, size) for plane in planes]
+            bent = [mask_picture.put_on(plane, moved, size) for plane in planes]
             stored = np.concatenate([bent[0] * 255, *(plane * _UNIT for plane in bent[1:])], axis=-1)
             stored = np.rint(np.clip(stored, 0, 255)).astype(np.uint8)
             overlays.append(stored[..., :3])
@@ -136,7 +136,7 @@ def _chosen(bank: Bank, size: tuple[int, int], seed: tf.Tensor) -> tuple[Overlay
     """Returns a mask, and the RGB, float32 [3], of its colour and of its pattern's."""
     draws = dict(zip(_DRAWS, tf.unstack(tf.random.stateless_uniform([len(_DRAWS)], seed)), strict=True))
     height, width = size[0] - bank.top, size[1]
-    row = tf.cast(draws["template"] * len(bank.overlays), tf.int32)
+    row = tf.cast(draws["picture"] * len(bank.overlays), tf.int32)
     pattern = _taken([_patterns().index(name) for name in PATTERNS], draws["pattern"])
     begin = [tf.cast(draws[name] * (2 * bank.margin + 1), tf.int32) for name in ("down", "across")]
 

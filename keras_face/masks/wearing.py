@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from keras_face.masks import light
-from keras_face.masks.templates import Template
+from keras_face.masks.pictures import MaskPicture
 
 _NOISE_LIMIT = 12.0  # grey levels; more is texture
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # Immerkaer 1996: gives noise times 6
@@ -13,7 +13,7 @@ _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # Imme
 def wear(
     photo: np.ndarray,
     landmarks: np.ndarray,
-    template: Template,
+    mask_picture: MaskPicture,
     picture: np.ndarray,
     match_light: bool = True,
     blur: float = 0.0,
@@ -24,7 +24,7 @@ def wear(
     Args:
         photo: uint8 RGB [height, width, 3].
         landmarks: float64 [68, 2], x and y in pixels of the photo, made by `landmarks`.
-        template: The mask.
+        mask_picture: The mask.
         picture: Its picture as it is to be worn, made by `colours.dress`.
         match_light: Whether the mask takes the brightness, shading and colourfulness of the covered face.
         blur: Standard deviation of a Gaussian blur of the mask, pixels, >= 0; for photos that are not sharp.
@@ -37,7 +37,7 @@ def wear(
         raise ValueError(f"expected a photo of uint8 [height, width, 3], got {photo.dtype} {list(photo.shape)}")
     if not blur >= 0:
         raise ValueError(f"blur must be >= 0 pixels, got {blur}")
-    overlay = template.put_on(picture, landmarks, photo.shape[:2])
+    overlay = mask_picture.put_on(picture, landmarks, photo.shape[:2])
     if blur:
         overlay = cv2.GaussianBlur(overlay, (0, 0), blur)
         overlay[overlay[..., 3] < 1 / 512] = 0

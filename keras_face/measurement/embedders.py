@@ -1,36 +1,14 @@
-"""What can be measured, and what it is known by."""
+"""A baseline to measure beside models, and what an embedder is known by."""
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from keras_face.export import Embedder
+from keras_face.export import Embedder, EmbedderLike
 
 _BLOCK = 2**20  # bytes of a file that are hashed at a time
-
-
-class EmbedderLike(Protocol):
-    """What can be measured: a callable from images to unit embeddings.
-
-    If it has a method `with_norms`, which also gives the lengths float32 [n] that the embeddings had, templates can be
-    weighed by these.
-
-    Call arguments:
-        images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
-
-    Returns: float32 array [n, embedding_size], unit length.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def image_size(self) -> tuple[int, int]: ...
-    @property
-    def batch_size(self) -> int: ...
-    def __call__(self, images: np.ndarray, /) -> np.ndarray: ...
 
 
 class GreyPixels:

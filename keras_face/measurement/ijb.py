@@ -1,4 +1,4 @@
-"""IJB-B and IJB-C: templates of photos and frames, 1:1 and 1:N."""
+"""IJB-B and IJB-C: face sets of photos and frames (IJB templates), 1:1 and 1:N."""
 
 import functools
 import os
@@ -12,9 +12,9 @@ import numpy as np
 from keras_face.alignment.templates import Template, names, template
 from keras_face.evaluation.protocols import (
     IjbFiles,
+    IjbPairs,
+    IjbPhotos,
     Pairs,
-    TemplatePairs,
-    TemplatePhotos,
     read_ijb_identification,
     read_ijb_pairs,
     read_ijb_photos,
@@ -22,23 +22,23 @@ from keras_face.evaluation.protocols import (
 from keras_face.evaluation.results import IdentificationResult, Measured, verify
 from keras_face.measurement.identification import identify
 from keras_face.measurement.photos import LooseCrop, Photo
-from keras_face.measurement.pooling import TemplateRule
+from keras_face.measurement.pooling import PoolingRule
 from keras_face.measurement.sources import Embedded, PhotoSource, Source
 
 
 @dataclass(frozen=True, eq=False)
-class IjbSet:
+class Ijb:
     """IJB-B or IJB-C.
 
     Attributes:
         files: Its files.
-        photos: The photos of the templates.
+        photos: The photos of the face sets.
         images_dir: Folder of the loose crops; None: there are none.
         template: Where the landmarks of an aligned photo lie.
     """
 
     files: IjbFiles
-    photos: TemplatePhotos
+    photos: IjbPhotos
     images_dir: Path | None
     template: Template
 
@@ -49,9 +49,9 @@ class IjbSet:
         landmarks = self.photos.landmarks[self.first_row[key]].tolist()
         return LooseCrop(self.images_dir / key, tuple(map(tuple, landmarks)), self.template)
 
-    def template_photo(self, number: str) -> Photo:
-        """Returns the photo of a template that the detector was surest of."""
-        rows = np.flatnonzero(self.photos.template == int(number))
+    def best_photo(self, number: str) -> Photo:
+        """Returns the photo of a face set that the detector was surest of."""
+        rows = np.flatnonzero(self.photos.face_set == int(number))
         scores = self.photos.detector_score
         return self.locate(self.photos.photos[rows[0 if scores is None else int(np.argmax(scores[rows]))]])
 
@@ -64,8 +64,8 @@ class IjbSet:
         return found
 
 
-def read_ijb(files: IjbFiles, images_dir: str | os.PathLike | None, template_name: str = "arcface") -> IjbSet:
-    """Returns the set of the files.
+def read_ijb(files: IjbFiles, images_dir: str | os.PathLike | None, template_name: str = "arcface") -> Ijb:
+    """Returns the photos of the files, and what else is needed of them.
 
     Args:
         files: As `find_ijb` found them.
@@ -75,7 +75,7 @@ def read_ijb(files: IjbFiles, images_dir: str | os.PathLike | None, template_nam
     Raises: ValueError as `read_ijb_photos` and `template`, and for a photo that comes twice with other landmarks.
     """
     photos = read_ijb_photos(files.photos, files.landmarks)
-    found = IjbSet(files, photos, None if images_dir is None else Path(images_dir), template(template_name))
+    found = Ijb(files, photos, None if images_dir is None else Path(images_dir), template(template_name))
     if photos.landmarks is not None and len(set(photos.photos)) < len(photos.photos):
         for row, name in enumerate(photos.photos):
             if not np.array_equal(photos.landmarks[row], photos.landmarks[found.first_row[name]]):
@@ -84,22 +84,22 @@ def read_ijb(files: IjbFiles, images_dir: str | os.PathLike | None, template_nam
 
 
 def measure_ijb(
-    source: Source, ijb: IjbSet, *, templates: TemplateRule, identification: bool = True
+    source: Source, ijb: Ijb, *, pooling: PoolingRule, identification: bool = True
 ) -> tuple[Measured, tuple[IdentificationResult, ...]]:
     """Returns the figures of 1:1, and those of 1:N: closed-set in both galleries, and open-set in each of them.
 
     Args:
         source: Where embeddings come from, named as the photos.
-        ijb: The set.
-        templates: How templates are compared; the detector's score is the quality.
+        ijb: IJB-B or IJB-C.
+        pooling: How face sets are compared; the detector's score is the quality.
         identification: Whether to measure 1:N.
 
-    Raises: ValueError and FileNotFoundError as the source, `TemplateRule.pool` and the protocols' readers.
+    Raises: ValueError and FileNotFoundError as the source, `PoolingRule.pool` and the protocols' readers.
     """
     if identification and ijb.files.probes is None:
         raise ValueError(f"{ijb.files.photos.parent}: expected the galleries and probes of 1:N beside the other files")
-    if identification and templates.set_score is not None:
-        raise ValueError("1:N is measured by pooled templates: choose no set score, or leave 1:N out")
+    if identification and pooling.set_score is not None:
+        raise ValueError("1:N is measured by pooled embeddings: choose no set score, or leave 1:N out")
     photos = ijb.photos
     pairs = read_ijb_pairs(ijb.files.pairs, photos)
     embedded: Embedded = source(tuple(dict.fromkeys(photos.photos)), ijb.locate)
@@ -109,17 +109,17 @@ def measure_ijb(
         embeddings, norms = embeddings[rows], norms[rows]
     index = photos.index()
     pooled = None
-    if templates.set_score is None:
-        media = photos.media if templates.pooling.by_media else None
-        pooled = templates.pool(embeddings, norms, index, photos.detector_score, media)
+    if pooling.set_score is None:
+        media = photos.media if pooling.pooling.by_media else None
+        pooled = pooling.pool(embeddings, norms, index, photos.detector_score, media)
     aligned = f"aligned to {ijb.template.name}, " if isinstance(source, PhotoSource) else ""
     data = embedded.features.source if ijb.images_dir is None else os.fspath(ijb.images_dir)
-    origin = source.origin(data, f"{aligned}{templates}", embedded.data_hash)
-    similarity = templates.similarity(embeddings, index, pooled, pairs.left, pairs.right)
+    origin = source.origin(data, f"{aligned}{pooling}", embedded.data_hash)
+    similarity = pooling.similarity(embeddings, index, pooled, pairs.left, pairs.right)
     measured = verify(_without_folds(pairs), similarity, origin)
     found = []
     if identification and pooled is not None and ijb.files.probes is not None:
-        row = {str(number): place for place, number in enumerate(pairs.templates.tolist())}
+        row = {str(number): place for place, number in enumerate(pairs.face_sets.tolist())}
         galleries = ijb.files.galleries
         for chosen in (galleries, *((gallery,) for gallery in galleries)):
             protocol = read_ijb_identification(chosen, ijb.files.probes, photos)
@@ -136,31 +136,31 @@ def model_template(source: Source) -> str:
     facts = getattr(source.embedder, "facts", {}) if isinstance(source, PhotoSource) else {}
     name = facts.get("template")
     if name not in names():
-        raise ValueError(f"expected --alignment, as the model's template is none of {', '.join(names())}, but {name!r}")
+        raise ValueError(f"expected --template, as the model's template is none of {', '.join(names())}, but {name!r}")
     return name
 
 
-def _without_folds(pairs: TemplatePairs) -> Pairs:
-    left, right = (TemplateKeys(pairs.templates, side) for side in (pairs.left, pairs.right))
+def _without_folds(pairs: IjbPairs) -> Pairs:
+    left, right = (IjbKeys(pairs.face_sets, side) for side in (pairs.left, pairs.right))
     fold = np.zeros(pairs.genuine.size, np.int64)
     return Pairs(pairs.protocol, cast(Any, left), cast(Any, right), pairs.genuine, fold, pairs.dropped)
 
 
-class TemplateKeys(Sequence):
-    """Numbers of templates as keys of pairs, made when they are asked for, as there are 15.7 million.
+class IjbKeys(Sequence):
+    """Numbers of face sets as keys of pairs, made when they are asked for, as there are 15.7 million.
 
     Args:
-        templates: int [t], the numbers.
-        index: int [n], index in `templates` of each key.
+        numbers: int [t], of the face sets.
+        index: int [n], index in `numbers` of each key.
     """
 
-    def __init__(self, templates: np.ndarray, index: np.ndarray):
-        self._templates, self._index = templates, index
+    def __init__(self, numbers: np.ndarray, index: np.ndarray):
+        self._numbers, self._index = numbers, index
 
     def __len__(self) -> int:
         return self._index.size
 
     def __getitem__(self, place):
         if isinstance(place, slice):
-            return list(map(str, self._templates[self._index[place]].tolist()))
-        return str(int(self._templates[self._index[place]]))
+            return list(map(str, self._numbers[self._index[place]].tolist()))
+        return str(int(self._numbers[self._index[place]]))

@@ -15,7 +15,7 @@ import tqdm
 from keras_face.alignment.templates import Template
 from keras_face.alignment.transform import align
 from keras_face.backend import tf
-from keras_face.measurement.embedders import EmbedderLike
+from keras_face.export import EmbedderLike
 from keras_face.photos.files import PhotoError, read_photo
 from keras_face.photos.images import decode, fit
 

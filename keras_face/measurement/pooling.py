@@ -1,4 +1,4 @@
-"""From embeddings of photos or frames to the similarity of templates."""
+"""From embeddings of photos or frames to the similarity of face sets."""
 
 import os
 import re
@@ -20,11 +20,11 @@ _SET_SCORES = {
 
 
 @dataclass(frozen=True)
-class TemplateRule:
-    """How two templates are compared: pooled into one embedding each, or photo by photo.
+class PoolingRule:
+    """How two face sets are compared: pooled into one embedding each, or photo by photo.
 
     Attributes:
-        pooling: How a template's embeddings become one.
+        pooling: How a face set's embeddings become one.
         set_score: "max", "mean" or "softmax" of `set_similarities` instead of pooling; None: pooling.
 
     Raises: ValueError if there is a set score, and pooling is not as by default.
@@ -47,16 +47,16 @@ class TemplateRule:
         self,
         embeddings: np.ndarray,
         norms: np.ndarray,
-        template: np.ndarray,
+        face_set: np.ndarray,
         quality: np.ndarray | None = None,
         media: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Returns float32 [t, embedding_size], the unit embedding of each template.
+        """Returns float32 [t, embedding_size], the unit embedding of each face set.
 
         Args:
             embeddings: float32 [n, embedding_size], unit length.
             norms: float32 [n], the lengths they had.
-            template: int [n], 0 ... t - 1.
+            face_set: int [n], 0 ... t - 1.
             quality: [n]; None: there is none.
             media: int [n], where pooling is by media.
 
@@ -70,19 +70,19 @@ class TemplateRule:
             )
         needs = self.pooling.weighting.endswith("quality") or self.pooling.best is not None
         raw = embeddings * norms[:, np.newaxis] if weighs else embeddings
-        return self.pooling(raw, template, quality=quality if needs else None, media=media)
+        return self.pooling(raw, face_set, quality=quality if needs else None, media=media)
 
     def similarity(
         self,
         embeddings: np.ndarray,
-        template: np.ndarray,
+        face_set: np.ndarray,
         pooled: np.ndarray | None,
         left: np.ndarray,
         right: np.ndarray,
     ) -> np.ndarray:
-        """Returns [p], the similarity of each pair of templates; `pooled` is what `pool` gave, None for set scores."""
+        """Returns [p], the similarity of each pair of face sets; `pooled` is what `pool` gave, None for set scores."""
         if self.set_score is not None or pooled is None:
-            return set_similarities(embeddings, template, left, right, self.set_score or "mean")
+            return set_similarities(embeddings, face_set, left, right, self.set_score or "mean")
         return cosines(pooled, left, right)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from keras_face.evaluation.features import Features
 from keras_face.evaluation.results import Origin
+from keras_face.export import EmbedderLike
 from keras_face.measurement.cache import EmbeddingCache
-from keras_face.measurement.embedders import EmbedderLike, model_hash
+from keras_face.measurement.embedders import model_hash
 from keras_face.measurement.photos import Photo, content_hash, embed
 
 FLIP = {True: "each photo with its mirror image, unit(unit + unit)", False: "each photo alone, no mirror image"}

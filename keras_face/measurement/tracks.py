@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_face.evaluation.protocols import Pairs, read_ytf_splits
 from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
-from keras_face.measurement.embedders import EmbedderLike
+from keras_face.export import EmbedderLike
 from keras_face.measurement.photos import named_missing
-from keras_face.measurement.pooling import TemplateRule, qualities_of, read_qualities
+from keras_face.measurement.pooling import PoolingRule, qualities_of, read_qualities
 from keras_face.measurement.sources import FeatureSource, Locate, PhotoSource, Source
 
 _FRAMES = (".jpg", ".jpeg", ".png")
@@ -85,7 +85,7 @@ def measure_tracks(
     frames_dir: str | os.PathLike | None,
     *,
     max_frames: int = 0,
-    templates: TemplateRule | None = None,
+    pooling: PoolingRule | None = None,
     quality_file: str | os.PathLike | None = None,
     rule: str = "best_accuracy",
 ) -> tuple[Measured, ...]:
@@ -98,38 +98,38 @@ def measure_tracks(
         frames_dir: Folder of aligned frames, `Name/number/*.jpg` (also .jpeg, .png, in any case); None: embeddings were
             computed before.
         max_frames: Frames of a track that are used, evenly spaced in order of file name; 0: all.
-        templates: How tracks are compared; None: by the unit mean of the unit embeddings of their frames.
+        pooling: How tracks are compared; None: by the unit mean of the unit embeddings of their frames.
         quality_file: Quality of each frame, see `read_qualities`; None: none.
         rule: Threshold rule of the accuracy, of `scores.RULES`.
 
     Raises:
         FileNotFoundError: Tracks without frames; says how many, and names the first.
-        ValueError: As the source, `TemplateRule.pool` and `verify`.
+        ValueError: As the source, `PoolingRule.pool` and `verify`.
     """
-    templates = templates or TemplateRule()
+    pooling = pooling or PoolingRule()
     tracks = tuple(dict.fromkeys(key for pairs in protocols for key in pairs.distinct_keys()))
     frames = _listed(source, tracks, frames_dir, max_frames)
     keys = [key for of_track in frames for key in of_track]
     owner = np.repeat(np.arange(len(tracks)), [len(of_track) for of_track in frames])
     qualities = None if quality_file is None else read_qualities(quality_file)
     quality = qualities_of(keys, qualities, os.fspath(quality_file or ""))
-    _check_quality_is_used(templates, quality)
+    _check_quality_is_used(pooling, quality)
     embedded = source(keys, frame_locator(frames_dir))
     features = embedded.features
     pooled = None
-    if templates.set_score is None:
+    if pooling.set_score is None:
         try:
-            pooled = templates.pool(features.embeddings, features.norms, owner, quality)
+            pooled = pooling.pool(features.embeddings, features.norms, owner, quality)
         except ValueError as error:
             raise ValueError(f"{features.source}: {error}") from None
     used = f"at most {max_frames} frames of a track, evenly spaced" if max_frames else "all frames of a track"
     data = features.source if frames_dir is None else os.fspath(frames_dir)
-    origin = source.origin(data, f"{used}, {templates}", embedded.data_hash)
+    origin = source.origin(data, f"{used}, {pooling}", embedded.data_hash)
     index = {track: number for number, track in enumerate(tracks)}
     found = []
     for pairs in protocols:
         sides = (np.array([index[key] for key in side]) for side in (pairs.left, pairs.right))
-        similarity = templates.similarity(features.embeddings, owner, pooled, *sides)
+        similarity = pooling.similarity(features.embeddings, owner, pooled, *sides)
         found.append(verify(pairs, similarity, origin, rule=rule))
     return tuple(found)
 
@@ -197,7 +197,7 @@ def _evenly(keys: list[str], most: int) -> list[str]:
     return [keys[(2 * number + 1) * len(keys) // (2 * most)] for number in range(most)]
 
 
-def _check_quality_is_used(templates: TemplateRule, quality: np.ndarray | None) -> None:
-    pooling = templates.pooling
+def _check_quality_is_used(rule: PoolingRule, quality: np.ndarray | None) -> None:
+    pooling = rule.pooling
     if quality is not None and not pooling.weighting.endswith("quality") and pooling.best is None:
-        raise ValueError(f"{templates} has no use for a quality file")
+        raise ValueError(f"{rule} has no use for a quality file")

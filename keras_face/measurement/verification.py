@@ -15,7 +15,7 @@ from keras_face.evaluation.protocols import Pairs, read_cfp, read_pairs
 from keras_face.evaluation.report.plots import save_histogram, save_roc
 from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
 from keras_face.evaluation.scores import mean_subtracted
-from keras_face.measurement.embedders import EmbedderLike
+from keras_face.export import EmbedderLike
 from keras_face.measurement.photos import Photo
 from keras_face.measurement.sources import Locate, PhotoSource, Source
 

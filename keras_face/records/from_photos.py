@@ -16,7 +16,7 @@ def write_folder(
     progress: bool = True,
     decode: bool = False,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing a folder with one folder of aligned photos per person as records.
+    """Writes a folder with one folder of aligned photos per person as records, and returns the summary.
 
     What was left out, and why, is in `skipped.csv` beside the records.
 
@@ -30,12 +30,12 @@ def write_folder(
         progress: Whether to show progress bars.
         decode: Whether to decode every photo to see that it can be; else only those whose structure leaves a doubt.
 
-    Raises: ValueError: see `photos.people.scan` and `writing.write`.
+    Raises: ValueError: see `photos.people.scan` and `writing.write_records`.
     """
     writing.check_new(output)
     found = people.scan(source, people_file, min_photos, image_size, progress, decode)
     how = f"folder {source}, people: {people_file or 'all'}, photos of each: {min_photos} or more, in a set: {set_size}"
-    return photo_sets.write(found, output, set_size, how, progress)
+    return photo_sets.write_photos(found, output, set_size, how, progress)
 
 
 def write_list(
@@ -46,7 +46,7 @@ def write_list(
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
 ) -> photo_sets.Summary:
-    """Returns the summary after writing the photos of a list file as records; the rest is as in `write_folder`.
+    """Writes the photos of a list file as records, and returns the summary; the rest is as in `write_folder`.
 
     The names of the people are their labels in the file, which become 0, 1, ... in the same order.
 
@@ -58,7 +58,7 @@ def write_list(
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show progress bars.
 
-    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `writing.write`.
+    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `writing.write_records`.
     """
     writing.check_new(output)
     photos: dict[int, list[checked.Photo]] = {}
@@ -74,4 +74,4 @@ def write_list(
         names.add(name)
         photos.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
     found = checked.check({str(label): photos[label] for label in sorted(photos)}, [], 1, image_size, progress)
-    return photo_sets.write(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)
+    return photo_sets.write_photos(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)

@@ -24,10 +24,10 @@ class Summary:
         return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons.most_common()])
 
 
-def write(
+def write_photos(
     found: People, output: writing.Output | str | os.PathLike, set_size: int, source: str, progress: bool
 ) -> Summary:
-    """Returns the summary after writing photos as records, and what was skipped as `skipped.csv` beside them.
+    """Writes photos as records, with `skipped.csv` of what was left out beside them, and returns the summary.
 
     Args:
         found: Made by `check`.
@@ -36,13 +36,13 @@ def write(
         source: How the dataset was made.
         progress: Whether to show a progress bar.
 
-    Raises: ValueError: see `writing.write`.
+    Raises: ValueError: see `writing.write_records`.
     """
     if set_size < 1:
         raise ValueError(f"set_size must be >= 1, got {set_size}")
 
     sets = _sets(found.photos, set_size)
-    writing.write(
+    writing.write_records(
         output,
         sets,
         load=read,

@@ -11,7 +11,7 @@ import numpy as np
 from keras_face import synthetic
 from keras_face.config import DatasetConfig, LfwConfig, SyntheticConfig, YtfConfig
 from keras_face.records import from_photos
-from keras_face.records.writing import DatasetInfo, FaceSet, open_dataset, write
+from keras_face.records.writing import DatasetInfo, FaceSet, open_dataset, write_records
 from keras_face.synthetic.camera import SIZE
 
 logger = logging.getLogger("keras_face")
@@ -116,7 +116,7 @@ def _drawn_tracks(drawn: SyntheticConfig, seed: int, output_dir: Path) -> Path:
         FaceSet([frame.read_bytes() for frame in sorted(track.iterdir())], -1 - number, track.name)
         for number, track in enumerate(tracks)
     )
-    write(path, face_sets, identities=(), image_size=(SIZE, SIZE), source=f"folder {photos} of drawn tracks")
+    write_records(path, face_sets, identities=(), image_size=(SIZE, SIZE), source=f"folder {photos} of drawn tracks")
     return path
 
 

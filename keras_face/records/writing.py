@@ -82,7 +82,7 @@ class Output:
     beam_options: Sequence[str] = ()
 
 
-def write(
+def write_records(
     output: Output | str | os.PathLike,
     items: Iterable[Any],
     *,
@@ -96,7 +96,7 @@ def write(
     total: int | None = None,
     progress: bool = False,
 ) -> DatasetInfo:
-    """Returns the opened dataset after writing it, whole or not at all; the order is shuffled by name.
+    """Writes a dataset, whole or not at all, in an order shuffled by name, and returns it opened.
 
     It is written into `<path>.incomplete` and then renamed; what a killed run left there is removed by the next.
 

@@ -35,9 +35,9 @@ def write_records(
         skipped: Name and reason of what was left out.
         progress: Whether to show a progress bar.
 
-    Raises: see `writing.write`.
+    Raises: see `writing.write_records`.
     """
-    writing.write(
+    writing.write_records(
         output,
         tracks,
         load=face_set,

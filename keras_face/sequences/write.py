@@ -79,7 +79,7 @@ def write_sequences(
     find_faces: tracks.FindFaces | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Returns the summary after writing the tracks of videos as face sets, one of each.
+    """Writes each track of videos as a face set, and returns the summary.
 
     Beside the records, or folders, `tracks.csv` says where each track is from, and `skipped.csv` what was not used and
     why. Until the output is complete its photos are in one file beside it.

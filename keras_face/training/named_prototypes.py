@@ -69,7 +69,7 @@ def names_of(datasets: Iterable[DatasetInfo]) -> list[str]:
     return [name for dataset in datasets for name in dataset.identities]
 
 
-def write(folder: Path, names: Sequence[str]) -> None:
+def write_names(folder: Path, names: Sequence[str]) -> None:
     """Notes the names of a run's identities beside its checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{FILE}"
@@ -77,8 +77,8 @@ def write(folder: Path, names: Sequence[str]) -> None:
     unfinished.rename(folder / FILE)
 
 
-def read(folder: Path) -> tuple[str, ...] | None:
-    """Returns the names that `write` noted in a folder; None if there are none."""
+def read_names(folder: Path) -> tuple[str, ...] | None:
+    """Returns the names that `write_names` noted in a folder; None if there are none."""
     path = folder / FILE
     return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
@@ -123,7 +123,7 @@ def read_prototypes(model_path: str | os.PathLike) -> NamedPrototypes:
     if len(keys) != 1:
         raise ValueError(f"{prefix}: expected the prototypes of one classification head, found {len(keys)}")
     folders = Path(prefix).parents
-    names = next(filter(None, (read(folder) for folder in (folders[0], folders[1]))), None)
+    names = next(filter(None, (read_names(folder) for folder in (folders[0], folders[1]))), None)
     if names is None:
         raise ValueError(f"{prefix}: expected {FILE} beside it, which names its identities; who they are is unknown")
     values = reader.get_tensor(keys[0])

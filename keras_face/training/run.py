@@ -63,7 +63,7 @@ def train(config: Config) -> dict[str, Any]:
     try:
         if chief:
             _note_changes(config, output_dir / "config.ini")
-            configuration.write(config, output_dir / "config.ini")
+            configuration.write_config(config, output_dir / "config.ini")
             for name in building.unused_losses(config.loss, config.losses):
                 logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
         return _Training(config, strategy, output_dir, chief).run()
@@ -182,7 +182,7 @@ class _Training:
         folder = self.output_dir / "checkpoints"
         found = tf.train.latest_checkpoint(os.fspath(folder))
         if found:
-            before = named_prototypes.read(folder)
+            before = named_prototypes.read_names(folder)
             if before is not None and list(before) != self.identities:
                 raise ValueError(
                     f"{folder}: expected the {len(before)} people that this run began with, in their order, got others "
@@ -195,7 +195,7 @@ class _Training:
         elif self.config.model.model_path:
             fine_tuning.start_from(self.config.model, self.model, self.identities)
         if self.chief and not found:
-            named_prototypes.write(folder, self.identities)
+            named_prototypes.write_names(folder, self.identities)
         replicas = self.strategy.num_replicas_in_sync
         logger.info(
             "training %s, %d weights, on %d replica%s, %d steps of %d photos",

@@ -15,7 +15,8 @@ from keras_face.evaluation.report.errors import decide, wrong_pairs
 from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import Measured, versions, write_results
 from keras_face.evaluation.tables import table
-from keras_face.measurement import EmbedderLike, PhotoSource
+from keras_face.export import EmbedderLike
+from keras_face.measurement import PhotoSource
 from keras_face.measurement.photos import pixels
 from keras_face.measurement.sources import Locate
 from keras_face.measurement.tracks import frames_of, measure_tracks, read_tracks

@@ -62,7 +62,7 @@ def test_twins_have_the_layout_of_their_photos_and_a_list(source, tmp_path):
         np.testing.assert_array_equal(after[:40], before[:40])  # eyes and forehead
         assert (after[70:] != before[70:]).any(axis=-1).mean() > 0.4
         mask = WARDROBE.choose(0, row["original"])
-        assert (row["template"], row["colour"], row["pattern"]) == (mask.template, mask.colour, mask.pattern)
+        assert (row["picture"], row["colour"], row["pattern"]) == (mask.picture, mask.colour, mask.pattern)
     sheet = read_photo(tmp_path / "sheet.png")
     assert sheet.shape[0] > 320
     assert sheet.std() > 10
@@ -102,7 +102,7 @@ def test_a_folder_made_otherwise_is_refused(source, tmp_path):
         make(source, tmp_path / "other", blur=float("nan"))
 
 
-def test_a_template_that_changed_is_another_mask(source, tmp_path):
+def test_a_mask_picture_that_changed_is_another_mask(source, tmp_path):
     for number, colour in enumerate(((0, 0, 255, 255), (0, 255, 0, 255))):
         cv2.imwrite(str(tmp_path / "mask.png"), np.full((20, 30, 4), colour, np.uint8))
         if number == 0:
@@ -167,7 +167,7 @@ def test_the_command_says_what_it_did_and_one_line_for_an_error(source, tmp_path
             text=True,
         )
 
-    done = run("--template=cloth", "--colour=#804020", "--pattern=plain", f"--sheet={tmp_path / 'sheet.png'}")
+    done = run("--picture=cloth", "--colour=#804020", "--pattern=plain", f"--sheet={tmp_path / 'sheet.png'}")
     assert done.returncode == 0, done.stderr
     assert "4 masked twins of 5 photos" in done.stdout
     assert (tmp_path / "sheet.png").is_file()

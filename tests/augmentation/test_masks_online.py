@@ -5,7 +5,7 @@ import pytest
 
 from keras_face.backend import tf
 from keras_face.masks import colours, drawing, light, online
-from keras_face.masks.templates import GREY
+from keras_face.masks.pictures import GREY
 from keras_face.masks.wardrobe import COLOURS, PATTERNS
 
 SEED = tf.constant([3, 4], tf.int64)

@@ -89,7 +89,7 @@ def test_settings_of_a_loss_have_a_section_of_their_own(tmp_path):
         "arcface": {"gradient": "detached", "easy": True},
         "sequence_agents": {"weight": 0.04, "scale": None, "seed": 3},
     }
-    config.write(loaded, tmp_path / "again.ini")
+    config.write_config(loaded, tmp_path / "again.ini")
     assert config.load(tmp_path / "again.ini") == loaded
 
 
@@ -105,10 +105,10 @@ def test_a_written_configuration_loads_as_it_was(tmp_path):
     before = config.load(
         config.QUICK_START, ["data.image_size=112,96", "vgg.records=a b", "optimizer.weight_decay=5e-4"]
     )
-    config.write(before, tmp_path / "a.ini")
+    config.write_config(before, tmp_path / "a.ini")
     again = config.load(tmp_path / "a.ini")
     assert again == before
-    config.write(again, tmp_path / "b.ini")
+    config.write_config(again, tmp_path / "b.ini")
     assert (tmp_path / "a.ini").read_text() == (tmp_path / "b.ini").read_text()
 
 

@@ -152,11 +152,11 @@ def test_photos_of_templates_have_media_scores_and_landmarks(tmp_path):
     folder = meta(tmp_path)
     photos = read_ijb_photos(folder / "ijbc_face_tid_mid.txt", folder / "ijbc_name_5pts_score.txt")
     assert photos.photos == ("1.jpg", "2.jpg", "3.jpg", "4.jpg")
-    assert photos.template.tolist() == [10, 10, 20, 30]
+    assert photos.face_set.tolist() == [10, 10, 20, 30]
     assert photos.media.tolist() == [100, 101, 101, 7]
     np.testing.assert_allclose(photos.detector_score, [0.91, 0.92, 0.93, 0.94])
     np.testing.assert_allclose(photos.landmarks[2], [[3, 3.5], [4, 4.5], [5, 5.5], [6, 6.5], [7, 7.5]])
-    assert photos.templates().tolist() == [10, 20, 30]
+    assert photos.face_sets().tolist() == [10, 20, 30]
     assert photos.index().tolist() == [0, 0, 1, 2]
     assert read_ijb_photos(folder / "ijbc_face_tid_mid.txt").landmarks is None
 
@@ -183,8 +183,8 @@ def test_a_bad_line_of_ijb_s_photos_is_named(tmp_path, name, text, message):
 def test_pairs_of_templates_are_indices(tmp_path):
     folder = meta(tmp_path)
     pairs = read_ijb_pairs(folder / "ijbc_template_pair_label.txt", read_ijb_photos(folder / "ijbc_face_tid_mid.txt"))
-    assert pairs.templates[pairs.left].tolist() == [10, 10, 30]
-    assert pairs.templates[pairs.right].tolist() == [20, 30, 20]
+    assert pairs.face_sets[pairs.left].tolist() == [10, 10, 30]
+    assert pairs.face_sets[pairs.right].tolist() == [20, 30, 20]
     assert pairs.genuine.tolist() == [True, False, False]
     assert (pairs.left.dtype, pairs.right.dtype, pairs.genuine.dtype) == (np.int32, np.int32, bool)
     assert pairs.protocol == "IJB 1:1 (ijbc_template_pair_label.txt)"

@@ -24,7 +24,7 @@ def save(folder, images=IMAGES, labels=LABELS):
 
 
 def convert(folder, images, labels, **options):
-    return arrays.write(images, labels, folder / "out", progress=False, **{"colour_order": "rgb", **options})
+    return arrays.write_arrays(images, labels, folder / "out", progress=False, **{"colour_order": "rgb", **options})
 
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
@@ -170,7 +170,7 @@ def expected(key: str, count: int = 3) -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("key", ["label", "who", "in/number"])
 def test_a_set_of_tfds_becomes_records_byte_for_byte(tmp_path, people_set, key):
-    tfds_sets.write(tmp_path / "out", builder_dir=people_set, label_key=key, progress=False)
+    tfds_sets.write_tfds(tmp_path / "out", builder_dir=people_set, label_key=key, progress=False)
     dataset = writing.open_dataset(tmp_path / "out")
     assert photos(tmp_path / "out") == expected(key)
     assert dataset.identities == {"label": ("first", "second"), "who": ("Al", "Zoë"), "in/number": ("3", "12")}[key]
@@ -182,9 +182,9 @@ def test_a_set_of_tfds_becomes_records_byte_for_byte(tmp_path, people_set, key):
 
 
 def test_parts_of_a_set_and_sets_of_photos(tmp_path, people_set):
-    tfds_sets.write(tmp_path / "test", builder_dir=people_set, split="test", progress=False)
+    tfds_sets.write_tfds(tmp_path / "test", builder_dir=people_set, split="test", progress=False)
     assert photos(tmp_path / "test") == expected("label", 2)
-    tfds_sets.write(tmp_path / "both", builder_dir=people_set, split="train+test", set_size=5, progress=False)
+    tfds_sets.write_tfds(tmp_path / "both", builder_dir=people_set, split="train+test", set_size=5, progress=False)
     assert photos(tmp_path / "both") == sorted(expected("label") + expected("label", 2))
     assert len(read(tmp_path / "both")) == 2
 
@@ -203,7 +203,7 @@ def test_parts_of_a_set_and_sets_of_photos(tmp_path, people_set):
 )
 def test_what_a_set_does_not_have_is_said(tmp_path, people_set, options, message):
     with pytest.raises(ValueError, match=message):
-        tfds_sets.write(tmp_path / "out", builder_dir=people_set, progress=False, **options)
+        tfds_sets.write_tfds(tmp_path / "out", builder_dir=people_set, progress=False, **options)
     assert not list(tmp_path.iterdir())
 
 

@@ -97,7 +97,7 @@ def named(people) -> list[tuple[str, bytes]]:
 
 
 def convert(source: Path, output: Path, **options):
-    return rec_to_records.write(source, output, progress=False, **options)
+    return rec_to_records.write_from_rec(source, output, progress=False, **options)
 
 
 @pytest.mark.parametrize("name", ["train", "im2rec"])
@@ -365,7 +365,7 @@ def test_photos_beyond_the_numbers_that_floats_hold_go_by_their_own_headers(tmp_
 def dataset(path: Path, sets, identities, size=(12, 10)):
     face_sets = [writing.FaceSet(images, label, name) for label, name, images in sets]
     output = writing.Output(path, num_shards=2)
-    return writing.write(output, face_sets, identities=identities, image_size=size, source="test")
+    return writing.write_records(output, face_sets, identities=identities, image_size=size, source="test")
 
 
 SETS = [
@@ -380,7 +380,7 @@ EXPECTED = sorted((str(label), image) for label, _, images in SETS for image in 
 @pytest.mark.parametrize("identity_records", [True, False])
 def test_arcface_torch_can_read_what_is_written(tmp_path, identity_records):
     dataset(tmp_path / "records", SETS, ["Ann Ö", "Bob", "Cid"])
-    summary = records_to_rec.write(
+    summary = records_to_rec.write_rec(
         tmp_path / "records", tmp_path / "rec", identity_records=identity_records, progress=False
     )
     assert str(summary) == "3 people, 7 photos"
@@ -396,7 +396,7 @@ def test_arcface_torch_can_read_what_is_written(tmp_path, identity_records):
 @pytest.mark.parametrize("identity_records", [True, False])
 def test_records_survive_the_way_there_and_back(tmp_path, identity_records):
     dataset(tmp_path / "records", SETS, ["Ann Ö", "Bob", "Cid"])
-    records_to_rec.write(tmp_path / "records", tmp_path / "rec", identity_records=identity_records, progress=False)
+    records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", identity_records=identity_records, progress=False)
     summary = convert(tmp_path / "rec", tmp_path / "again")
     assert list(summary.skipped) == []
     assert writing.open_dataset(tmp_path / "again").identities == ("Ann Ö", "Bob", "Cid")
@@ -410,9 +410,9 @@ def test_records_survive_the_way_there_and_back(tmp_path, identity_records):
 def test_sequences_of_unknown_people_are_left_out_only_when_asked(tmp_path):
     dataset(tmp_path / "records", [*SETS, (-1, "track", [jpeg(8)])], ["Ann Ö", "Bob", "Cid"])
     with pytest.raises(ValueError, match=r"1 sequences of unknown people.*--skip_unknown"):
-        records_to_rec.write(tmp_path / "records", tmp_path / "rec", progress=False)
+        records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", progress=False)
     assert not list(tmp_path.glob("rec.*"))
-    summary = records_to_rec.write(tmp_path / "records", tmp_path / "rec", skip_unknown=True, progress=False)
+    summary = records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", skip_unknown=True, progress=False)
     assert str(summary) == "3 people, 7 photos, 1 sequences of unknown people left out"
     assert sorted(PublishedReader(tmp_path / "rec").items()) == EXPECTED
 
@@ -421,8 +421,8 @@ def test_a_rec_that_floats_cannot_number_is_not_written(tmp_path, monkeypatch):
     dataset(tmp_path / "records", SETS, ["Ann Ö", "Bob", "Cid"])
     monkeypatch.setattr(records_to_rec, "_EXACT", 10)  # the float32 of a .rec holds 2**24
     with pytest.raises(ValueError, match="at most 10 people and records exactly, got 3 and 11; --noidentity_records"):
-        records_to_rec.write(tmp_path / "records", tmp_path / "rec", progress=False)
-    records_to_rec.write(tmp_path / "records", tmp_path / "rec", identity_records=False, progress=False)
+        records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", progress=False)
+    records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", identity_records=False, progress=False)
     assert sorted(PublishedReader(tmp_path / "rec").items()) == EXPECTED
 
 
@@ -434,7 +434,7 @@ def test_nothing_is_left_of_an_output_that_could_not_be_finished(tmp_path, monke
 
     monkeypatch.setattr(RecordWriter, "write", full)
     with pytest.raises(OSError, match="No space left"):
-        records_to_rec.write(tmp_path / "records", tmp_path / "rec", progress=False)
+        records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["records"]
 
 
@@ -465,7 +465,7 @@ def test_real_photos_survive_the_way_there_and_back(tmp_path, real_photos):
         for photo in sorted(folder.iterdir())
     ]
     dataset(tmp_path / "records", sets, [folder.name for folder in folders], (112, 112))
-    records_to_rec.write(tmp_path / "records", tmp_path / "rec", progress=False)
+    records_to_rec.write_rec(tmp_path / "records", tmp_path / "rec", progress=False)
     convert(tmp_path / "rec", tmp_path / "again")
     assert photos(tmp_path / "again") == photos(tmp_path / "records")
     for label, image in PublishedReader(tmp_path / "rec").items()[:3]:

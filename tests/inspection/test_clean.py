@@ -82,7 +82,7 @@ def planted(drawn, tmp_path_factory):
     people = sorted({name.split("/")[0] for name in photos})
     sets = [writing.FaceSet([data], people.index(name.split("/")[0]), name) for name, data in photos.items()]
     folder = tmp_path_factory.mktemp("planted") / "set"
-    writing.write(folder, sets, identities=people, image_size=(112, 112), source="planted", progress=False)
+    writing.write_records(folder, sets, identities=people, image_size=(112, 112), source="planted", progress=False)
     return folder, wrong
 
 
@@ -164,7 +164,9 @@ def test_two_photos_that_disagree_are_to_be_looked_at(oracle, drawn, tmp_path):
         writing.FaceSet([images[4]], 0, "a/2.jpg"),
         writing.FaceSet([images[5]], 1, "b/1.jpg"),
     ]
-    writing.write(tmp_path / "set", sets, identities="ab", image_size=(112, 112), source="a test", progress=False)
+    writing.write_records(
+        tmp_path / "set", sets, identities="ab", image_size=(112, 112), source="a test", progress=False
+    )
     found = clean(sources.RecordPhotos(tmp_path / "set"), oracle, tmp_path, max_angle=0.9)
     assert sorted((entry.name, entry.finding, entry.suggestion) for entry in found.entries) == [
         ("a/1.jpg", "two photos disagree", "look"),
@@ -190,7 +192,7 @@ def small(tmp_path):
     ]
     people = ["Anna", "Bo", "Cy"]
     folder = tmp_path / "small"
-    writing.write(
+    writing.write_records(
         folder, sets, identities=people, image_size=(12, 10), source="by hand", template="mine", progress=False
     )
     return folder
@@ -301,7 +303,9 @@ def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(export
                 writing.FaceSet([cv2.imencode(".png", (face + noise).astype(np.uint8))[1].tobytes()], owner, name)
             )
     people = [f"P{person}" for person in range(12)]
-    writing.write(tmp_path / "set", sets, identities=people, image_size=(16, 16), source="a test", progress=False)
+    writing.write_records(
+        tmp_path / "set", sets, identities=people, image_size=(16, 16), source="a test", progress=False
+    )
     arguments = ("--records", tmp_path / "set", "--model_path", exported, "--output", tmp_path / "list.csv")
     done = run("tfrecords_tools.clean", *arguments, "--apply", tmp_path / "new")
     assert done.returncode == 0, done.stderr

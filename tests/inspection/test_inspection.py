@@ -41,7 +41,9 @@ def as_records(photos: dict[str, bytes], folder, image_size=(112, 112), **option
     """Writes records without looking at the photos."""
     people = sorted({name.split("/")[0] for name in photos})
     sets = (writing.FaceSet([content], people.index(name.split("/")[0]), name) for name, content in photos.items())
-    writing.write(folder, sets, identities=people, image_size=image_size, source="a test", progress=False, **options)
+    writing.write_records(
+        folder, sets, identities=people, image_size=image_size, source="a test", progress=False, **options
+    )
     return sources.RecordPhotos(folder)
 
 

@@ -1,4 +1,4 @@
-"""Masks: landmarks, warp, templates, colours, light and blending."""
+"""Masks: landmarks, warp, pictures, colours, light and blending."""
 
 import math
 
@@ -9,7 +9,7 @@ import pytest
 from keras_face.alignment.templates import template as alignment_template
 from keras_face.masks import colours, drawing, landmarks, light, wearing
 from keras_face.masks.mean_face import MIRROR, five_points, mean_face
-from keras_face.masks.templates import GREY, Template, read_template
+from keras_face.masks.pictures import GREY, MaskPicture, read_mask_picture
 from keras_face.masks.wardrobe import COLOURS, Wardrobe
 from keras_face.masks.warp import triangulate, warp
 
@@ -149,20 +149,20 @@ def test_blending_is_what_loops_over_pixels_give():
                 assert abs(int(blended[row, column, channel]) - expected) <= 0.5001
 
 
-def square_template(colour=(10, 20, 30)):
+def square_mask(colour=(10, 20, 30)):
     """An opaque square on transparent black, whose corners belong at the corners of eyes and mouth."""
     picture = np.zeros((84, 84, 4), np.uint8)
     picture[10:74, 10:74] = (*colour, 255)
     anchors = np.array([[9.5, 9.5], [73.5, 9.5], [9.5, 73.5], [73.5, 73.5]])
-    return Template("square", picture, np.ones((84, 84), np.float32), anchors, np.eye(68)[[36, 45, 48, 54]])
+    return MaskPicture("square", picture, np.ones((84, 84), np.float32), anchors, np.eye(68)[[36, 45, 48, 54]])
 
 
 @pytest.mark.parametrize("match_light", [False, True])
 def test_pixels_outside_the_mask_are_unchanged_and_those_within_are_the_mask(match_light):
     photo = np.random.default_rng(0).integers(0, 256, (140, 160, 3), np.uint8)
     points = seen(0.3, 0.1, 0.2)
-    template = square_template()
-    worn = wearing.wear(photo, points, template, colours.dress(template), match_light=match_light)
+    mask_picture = square_mask()
+    worn = wearing.wear(photo, points, mask_picture, colours.dress(mask_picture), match_light=match_light)
     polygon = points[[36, 45, 54, 48]].astype(np.float32)
     inside = outside = 0
     for row in range(140):
@@ -180,8 +180,8 @@ def test_pixels_outside_the_mask_are_unchanged_and_those_within_are_the_mask(mat
 
 def test_the_edge_of_a_white_mask_on_a_white_photo_is_white():
     photo = np.full((140, 160, 3), 255, np.uint8)
-    template = square_template((255, 255, 255))
-    worn = wearing.wear(photo, seen(0.2, 0, 0.3), template, colours.dress(template), match_light=False)
+    mask_picture = square_mask((255, 255, 255))
+    worn = wearing.wear(photo, seen(0.2, 0, 0.3), mask_picture, colours.dress(mask_picture), match_light=False)
     assert worn.min() >= 254
 
 
@@ -192,8 +192,8 @@ def test_masks_cover_mouth_and_chin_and_never_an_eye():
             *random.uniform(-0.5, 0.5, 2) * (1, 0.5), random.uniform(-0.6, 0.6), random.uniform(15, 60), (150, 130)
         )
         points += random.normal(0, 0.02, points.shape) * np.linalg.norm(points[36] - points[45])
-        template = drawing.draw(drawing.names()[trial % len(drawing.names())])
-        alpha = template.put_on(colours.dress(template), points, (300, 300))[..., 3]
+        mask_picture = drawing.draw(drawing.names()[trial % len(drawing.names())])
+        alpha = mask_picture.put_on(colours.dress(mask_picture), points, (300, 300))[..., 3]
         eyes = np.zeros((300, 300), np.uint8)
         for eye in (points[36:42], points[42:48]):
             cv2.fillConvexPoly(eyes, cv2.convexHull(np.rint(eye).astype(np.int32)), 1)
@@ -207,21 +207,21 @@ def test_dyeing_keeps_folds_and_straps():
     picture = np.full((8, 8, 4), 255, np.uint8)
     picture[:, :4, :3], picture[:, 4:, :3] = 150, 50  # mean 100: one half lit 1.5, the other 0.5
     cloth = np.ones((8, 8), np.float32)
-    template = Template("folded", picture, cloth, np.zeros((3, 2)), np.eye(68)[:3])
-    dyed = colours.dress(template, (100, 60, 20))
+    mask_picture = MaskPicture("folded", picture, cloth, np.zeros((3, 2)), np.eye(68)[:3])
+    dyed = colours.dress(mask_picture, (100, 60, 20))
     np.testing.assert_allclose(dyed[0, 0], [150, 90, 30, 1], rtol=1e-5)
     np.testing.assert_allclose(dyed[0, 7], [50, 30, 10, 1], rtol=1e-5)
-    checked = colours.dress(template, (100, 60, 20), np.eye(8, dtype=np.float32), (20, 40, 60))
+    checked = colours.dress(mask_picture, (100, 60, 20), np.eye(8, dtype=np.float32), (20, 40, 60))
     np.testing.assert_allclose(checked[0, 0], [30, 60, 90, 1], rtol=1e-5)
     np.testing.assert_allclose(checked[0, 1], dyed[0, 1])
-    strap = Template("strap", picture, np.zeros((8, 8), np.float32), np.zeros((3, 2)), np.eye(68)[:3])
+    strap = MaskPicture("strap", picture, np.zeros((8, 8), np.float32), np.zeros((3, 2)), np.eye(68)[:3])
     np.testing.assert_array_equal(colours.dress(strap, (255, 0, 0))[..., :3], picture[..., :3])
-    printed = colours.dress(template, None, np.full((3, 5, 3), (100, 60, 20), np.uint8))
+    printed = colours.dress(mask_picture, None, np.full((3, 5, 3), (100, 60, 20), np.uint8))
     np.testing.assert_allclose(printed, dyed, rtol=1e-5)
     with pytest.raises(ValueError, match="colour of the pattern"):
-        colours.dress(template, None, np.eye(8, dtype=np.float32))
+        colours.dress(mask_picture, None, np.eye(8, dtype=np.float32))
     with pytest.raises(ValueError, match="RGB picture"):
-        colours.dress(template, None, np.eye(7, dtype=np.float32))
+        colours.dress(mask_picture, None, np.eye(7, dtype=np.float32))
 
 
 @pytest.mark.parametrize("name", [name for name in colours.patterns() if name != "plain"])
@@ -262,17 +262,17 @@ def test_grain_is_that_of_the_photo():
 
 
 def test_wrong_photos_and_options_are_refused():
-    template = square_template()
+    mask_picture = square_mask()
     with pytest.raises(ValueError, match=r"uint8 \[height, width, 3\]"):
-        wearing.wear(np.zeros((5, 5, 4), np.uint8), seen(), template, colours.dress(template))
+        wearing.wear(np.zeros((5, 5, 4), np.uint8), seen(), mask_picture, colours.dress(mask_picture))
     with pytest.raises(ValueError, match="blur"):
-        wearing.wear(np.zeros((5, 5, 3), np.uint8), seen(), template, colours.dress(template), blur=-1)
+        wearing.wear(np.zeros((5, 5, 3), np.uint8), seen(), mask_picture, colours.dress(mask_picture), blur=-1)
     for make, message in (
-        (lambda: drawing.draw("hat"), "template must be one of"),
+        (lambda: drawing.draw("hat"), "mask picture must be one of"),
         (lambda: colours.colour("mauvish"), "colour must be one of"),
         (lambda: colours.pattern("tartan", (4, 4)), "pattern must be one of"),
-        (lambda: Wardrobe(templates=[]), "at least one template"),
-        (lambda: Wardrobe(templates=["/no/such.png"]), "template must be one of"),
+        (lambda: Wardrobe(pictures=[]), "at least one mask picture"),
+        (lambda: Wardrobe(pictures=["/no/such.png"]), "mask picture must be one of"),
         (lambda: Wardrobe(colours=["#12"]), "own"),
         (lambda: Wardrobe(patterns=["/no/such.jpg"]), "pattern must be one of"),
     ):
@@ -286,7 +286,7 @@ def test_the_mask_depends_on_seed_and_name_alone():
     chosen = {name: wardrobe.choose(5, name) for name in names}
     assert chosen == {name: Wardrobe().choose(5, name) for name in reversed(names)}
     assert chosen != {name: wardrobe.choose(6, name) for name in names}
-    assert {mask.template for mask in chosen.values()} == set(drawing.names())
+    assert {mask.picture for mask in chosen.values()} == set(drawing.names())
     assert {mask.colour for mask in chosen.values()} == set(COLOURS)
     assert all(
         mask.accent != mask.colour and bool(mask.accent) == (mask.pattern != "plain") for mask in chosen.values()
@@ -297,16 +297,16 @@ def write_png(path, picture):
     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
 
 
-def test_a_template_file_is_worn_at_its_anchors(tmp_path):
+def test_a_mask_picture_file_is_worn_at_its_anchors(tmp_path):
     picture = np.zeros((40, 60, 4), np.uint8)
     picture[5:35, 10:50] = (200, 100, 50, 255)
     write_png(tmp_path / "mask.png", picture)
-    usual = read_template(tmp_path / "mask.png")
-    np.testing.assert_array_equal(usual.picture, picture)
+    usual = read_mask_picture(tmp_path / "mask.png")
+    np.testing.assert_array_equal(usual.rgba, picture)
     (tmp_path / "mask.csv").write_text("landmark,x,y\n48,10,5\n54,49,5\n7+9,30,34.5\nb,30,5.5\n")
-    template = read_template(tmp_path / "mask.png")
+    mask_picture = read_mask_picture(tmp_path / "mask.png")
     points = seen(0.2)
-    source, goals = template.points(points)
+    source, goals = mask_picture.points(points)
     np.testing.assert_array_equal(source[2], [30, 34.5])
     np.testing.assert_allclose(goals[:4], [points[48], points[54], (points[7] + points[9]) / 2, points[28]])
     photo = np.zeros((140, 160, 3), np.uint8)
@@ -333,10 +333,10 @@ def test_wrong_anchors_are_refused(tmp_path, anchors, message):
     write_png(tmp_path / "mask.png", np.full((8, 8, 4), 255, np.uint8))
     (tmp_path / "mask.csv").write_text(anchors)
     with pytest.raises(ValueError, match=message):
-        read_template(tmp_path / "mask.png")
+        read_mask_picture(tmp_path / "mask.png")
 
 
-def test_pictures_that_are_no_template_are_refused(tmp_path):
+def test_pictures_that_are_no_mask_picture_are_refused(tmp_path):
     for picture in (
         np.full((8, 8, 3), 255, np.uint8),
         np.zeros((8, 8, 4), np.uint8),
@@ -344,11 +344,11 @@ def test_pictures_that_are_no_template_are_refused(tmp_path):
     ):
         cv2.imwrite(str(tmp_path / "mask.png"), picture)
         with pytest.raises(ValueError, match=r"mask\.png: expected"):
-            read_template(tmp_path / "mask.png")
+            read_mask_picture(tmp_path / "mask.png")
     header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (50_000).to_bytes(4, "big") * 2
     (tmp_path / "mask.png").write_bytes(header + bytes(20))
     with pytest.raises(ValueError, match=r"mask\.png: expected"):
-        read_template(tmp_path / "mask.png")
+        read_mask_picture(tmp_path / "mask.png")
 
 
 def test_mask_follows_real_turned_heads(real_photos):
@@ -361,8 +361,8 @@ def test_mask_follows_real_turned_heads(real_photos):
     assert len(photos) > 100
     for index, photo in enumerate(photos):
         five = listed[photo.name]
-        template = drawing.draw(drawing.names()[index % len(drawing.names())])
-        alpha = template.put_on(colours.dress(template), landmarks.from_points5(five), (250, 250))[..., 3]
+        mask_picture = drawing.draw(drawing.names()[index % len(drawing.names())])
+        alpha = mask_picture.put_on(colours.dress(mask_picture), landmarks.from_points5(five), (250, 250))[..., 3]
         x, y = np.rint(five).astype(int).T
         assert alpha[y[:2], x[:2]].max() == 0
         assert alpha[y[2], x[2]] > 0.99

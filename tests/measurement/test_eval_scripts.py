@@ -348,7 +348,7 @@ def test_megaface_is_measured_from_photos_and_from_the_devkits_features(served, 
 
 @pytest.fixture
 def ijb(frames, tmp_path):
-    """Writes IJB-C in small: a template a track, loose crops with landmarks, 1:1 and 1:N."""
+    """Writes IJB-C in small: a face set a track, loose crops with landmarks, 1:1 and 1:N."""
     _, images = frames
     meta, crops = tmp_path / "IJBC" / "meta", tmp_path / "IJBC" / "loose_crop"
     meta.mkdir(parents=True)
@@ -375,9 +375,9 @@ def ijb(frames, tmp_path):
     return tmp_path / "IJBC"
 
 
-def test_ijb_is_measured_by_templates_one_to_one_and_one_to_many(served, model_path, frames, ijb, run, tmp_path):
+def test_ijb_is_measured_by_face_sets_one_to_one_and_one_to_many(served, model_path, frames, ijb, run, tmp_path):
     _, images = frames
-    summary = run("test_ijb", "--model_path", model_path, "--data", ijb, "--template", "quality", "--output_dir", "out")
+    summary = run("test_ijb", "--model_path", model_path, "--data", ijb, "--pooling", "quality", "--output_dir", "out")
     small = {key: cv2.resize(cv2.resize(image, (112, 112)), (8, 8), interpolation=cv2.INTER_AREA)
              for key, image in images.items()}  # fmt: skip
     pooled = np.array([
@@ -402,13 +402,13 @@ def test_ijb_is_measured_by_templates_one_to_one_and_one_to_many(served, model_p
     names = [f"{row}.png" for row in range(len(images))]
     write_features(tmp_path / "f.npz", Features.of(names, np.array([embed(served, image) for image in small.values()])))
     given = ["--data", ijb, "--output_dir", "features"]
-    run("test_ijb", "--features", "f.npz", "--template", "quality", *given)
+    run("test_ijb", "--features", "f.npz", "--pooling", "quality", *given)
     similarity = read_scores(tmp_path / "features" / "scores.csv").similarity
     np.testing.assert_allclose(similarity, expected, atol=1e-5)
     run("test_ijb", "--scores", "features/scores.csv", "--output_dir", "scores")
     run("test_ijb", "--features", "f.npz", "--set_score", "mean", *given)
     assert "identification" not in json.loads((tmp_path / "features" / "results.json").read_text())
-    with pytest.raises(ValueError, match="1:N is measured by pooled templates"):
+    with pytest.raises(ValueError, match="1:N is measured by pooled embeddings"):
         run("test_ijb", "--features", "f.npz", "--set_score", "mean", "--identification", *given)
 
 

@@ -257,8 +257,8 @@ def tracks(folder):
 
 
 def track_similarity(embed, frames, rows):
-    template = {track: unit(embed(images).astype(float).mean(0, keepdims=True))[0] for track, images in frames.items()}
-    return np.array([template[a] @ template[b] for a, b, *_ in rows])
+    pooled = {track: unit(embed(images).astype(float).mean(0, keepdims=True))[0] for track, images in frames.items()}
+    return np.array([pooled[a] @ pooled[b] for a, b, *_ in rows])
 
 
 def test_tracks_are_compared_by_the_mean_of_their_frames_raw_and_corrected(tmp_path):

@@ -11,7 +11,7 @@ from keras_face.evaluation.results import Origin, verify
 from keras_face.measurement import FeatureSource, GreyPixels, PhotoSource, runs
 from keras_face.measurement.comparison import compare, read_measured
 from keras_face.measurement.identification import identify, measure_megaface
-from keras_face.measurement.ijb import TemplateKeys, model_template, read_ijb
+from keras_face.measurement.ijb import IjbKeys, model_template, read_ijb
 from keras_face.measurement.verification import cosines
 
 ORIGIN = Origin("net", "data", "each photo alone, no mirror image")
@@ -24,8 +24,8 @@ def drawn(number=60, protocol="drawn", folds=1):
     return verify(Pairs(protocol, *keys, genuine, np.arange(number) * folds // number), similarity, ORIGIN)
 
 
-def test_keys_of_templates_are_their_numbers():
-    keys = TemplateKeys(np.array([3, 7, 40]), np.array([2, 0, 0, 1], np.int32))
+def test_keys_of_face_sets_are_their_numbers():
+    keys = IjbKeys(np.array([3, 7, 40]), np.array([2, 0, 0, 1], np.int32))
     assert list(keys) == ["40", "3", "3", "7"]
     assert keys[1:3] == ["3", "3"]
     assert len(keys) == 4
@@ -44,14 +44,14 @@ def ijb_files(folder, lines, landmarks):
     return IjbFiles("IJB-C", folder / "ijbc_face_tid_mid.txt", folder / "ijbc_name_5pts_score.txt", folder, (), None)
 
 
-def test_a_photo_of_two_templates_has_the_same_landmarks(tmp_path):
+def test_a_photo_of_two_face_sets_has_the_same_landmarks(tmp_path):
     points = " ".join(map(str, range(10)))
     lines = ["1.jpg 5 1", "2.jpg 5 2", "1.jpg 9 3"]
     files = ijb_files(tmp_path, lines, [f"1.jpg {points} 0.5", f"2.jpg {points} 0.9", f"1.jpg {points} 0.5"])
     found = read_ijb(files, tmp_path)
     assert found.locate("1.jpg").landmarks == ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
     assert found.locate("1.jpg").template.name == "arcface"
-    assert found.template_photo("5").path == tmp_path / "2.jpg"
+    assert found.best_photo("5").path == tmp_path / "2.jpg"
     files = ijb_files(tmp_path, lines, [f"1.jpg {points} 0.5", f"2.jpg {points} 0.9", f"1.jpg {points}1 0.5"])
     with pytest.raises(ValueError, match=r"5pts_score\.txt: expected 1\.jpg with the same landmarks each time"):
         read_ijb(files, tmp_path)
@@ -60,7 +60,7 @@ def test_a_photo_of_two_templates_has_the_same_landmarks(tmp_path):
 
 
 def test_a_model_that_does_not_say_its_template_is_not_guessed():
-    with pytest.raises(ValueError, match=r"expected --alignment, as the model's template is none of arcface, .* None"):
+    with pytest.raises(ValueError, match=r"expected --template, as the model's template is none of arcface, .* None"):
         model_template(PhotoSource(GreyPixels()))
 
 

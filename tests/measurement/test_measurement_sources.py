@@ -18,7 +18,7 @@ from keras_face.measurement import FeatureSource, GreyPixels, PhotoSource, embed
 from keras_face.measurement.cache import EmbeddingCache
 from keras_face.measurement.embedders import model_hash
 from keras_face.measurement.photos import LooseCrop, content_hash, embed
-from keras_face.measurement.pooling import TemplateRule, qualities_of, read_qualities
+from keras_face.measurement.pooling import PoolingRule, qualities_of, read_qualities
 from keras_face.measurement.tracks import measure_again, measure_tracks, read_tracks
 from keras_face.measurement.verification import Task, measure_pairs, measure_scores, named_task, read_task, save_plots
 
@@ -337,7 +337,7 @@ def test_plots_are_written_with_and_without_folds(tmp_path):
     }
 
 
-# Tracks and their templates
+# Tracks and how they are pooled
 
 
 @pytest.fixture
@@ -370,15 +370,15 @@ def by_norm(best):
 @pytest.mark.parametrize(
     "rule, pool, said",
     [
-        (TemplateRule(), lambda frames: unit(frames).mean(axis=0), "unit(mean of unit embeddings)"),
-        (TemplateRule(Pooling("norm")), lambda frames: frames.mean(axis=0), "weighs each by its norm"),
-        (TemplateRule(Pooling(best=2)), by_norm(2), "best 2 of a template"),
+        (PoolingRule(), lambda frames: unit(frames).mean(axis=0), "unit(mean of unit embeddings)"),
+        (PoolingRule(Pooling("norm")), lambda frames: frames.mean(axis=0), "weighs each by its norm"),
+        (PoolingRule(Pooling(best=2)), by_norm(2), "best 2 of a face set"),
     ],
 )
-def test_the_template_of_a_track_is_made_as_the_rule_says(tracks, rule, pool, said):
+def test_a_track_is_pooled_as_the_rule_says(tracks, rule, pool, said):
     vectors, rows, splits = tracks
     source = FeatureSource(Features.of(vectors, np.array(list(vectors.values()))))
-    [measured] = measure_tracks(source, read_tracks(splits), None, templates=rule)
+    [measured] = measure_tracks(source, read_tracks(splits), None, pooling=rule)
     np.testing.assert_allclose(measured.similarity, similarity_of(vectors, rows, pool), atol=1e-6)
     assert said in measured.result.photos
 
@@ -389,7 +389,7 @@ def test_tracks_are_weighed_by_a_file_of_qualities(tracks, tmp_path):
     (tmp_path / "quality.txt").write_text("\n".join(f"{key} {value}" for key, value in quality.items()))
     weighed = {key: unit(value) * quality[key] for key, value in vectors.items()}
     source = FeatureSource(Features.of(vectors, np.array(list(vectors.values()))))
-    settings = {"templates": TemplateRule(Pooling("quality")), "quality_file": tmp_path / "quality.txt"}
+    settings = {"pooling": PoolingRule(Pooling("quality")), "quality_file": tmp_path / "quality.txt"}
     [measured] = measure_tracks(source, read_tracks(splits), None, **settings)
     expected = similarity_of(weighed, rows, lambda frames: frames.sum(axis=0))
     np.testing.assert_allclose(measured.similarity, expected, atol=1e-6)
@@ -403,21 +403,21 @@ def test_tracks_are_weighed_by_a_file_of_qualities(tracks, tmp_path):
 def test_tracks_can_be_compared_frame_by_frame(tracks):
     vectors, rows, splits = tracks
     source = FeatureSource(Features.of(vectors, np.array(list(vectors.values()))))
-    [measured] = measure_tracks(source, read_tracks(splits), None, templates=TemplateRule(set_score="max"))
+    [measured] = measure_tracks(source, read_tracks(splits), None, pooling=PoolingRule(set_score="max"))
     frames = {track: unit(np.array([v for key, v in vectors.items() if key.startswith(f"{track}/")]))
               for row in rows for track in row[:2]}  # fmt: skip
     np.testing.assert_allclose(measured.similarity, [(frames[a] @ frames[b].T).max() for a, b, _ in rows], atol=1e-6)
     assert "set to set, highest cosine of two photos" in measured.result.photos
     with pytest.raises(ValueError, match="expected no pooling where photos are compared one by one"):
-        TemplateRule(Pooling("norm"), "max")
+        PoolingRule(Pooling("norm"), "max")
 
 
 def test_norms_that_say_nothing_cannot_weigh(tracks):
     vectors, _, splits = tracks
     source = FeatureSource(Features.of(vectors, unit(np.array(list(vectors.values()))), source="some.npz"))
-    for rule in (TemplateRule(Pooling("norm")), TemplateRule(Pooling(best=2))):
+    for rule in (PoolingRule(Pooling("norm")), PoolingRule(Pooling(best=2))):
         with pytest.raises(ValueError, match=r"some\.npz: .*expected embeddings of different lengths"):
-            measure_tracks(source, read_tracks(splits), None, templates=rule)
+            measure_tracks(source, read_tracks(splits), None, pooling=rule)
 
 
 def test_a_track_may_have_one_embedding_already(tracks):

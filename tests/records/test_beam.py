@@ -39,5 +39,5 @@ def test_an_error_in_a_worker_is_an_error_of_the_writer_and_leaves_nothing(tmp_p
     output = writing.Output(tmp_path / "out", 1, "DirectRunner")
     face_set = writing.FaceSet([cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()], 7, "x")
     with pytest.raises((OSError, ValueError), match="label must be below 1, got 7"):
-        writing.write(output, [face_set], identities=["a"], image_size=(8, 8), source="test")
+        writing.write_records(output, [face_set], identities=["a"], image_size=(8, 8), source="test")
     assert not list(tmp_path.iterdir())

@@ -31,7 +31,7 @@ def dataset(tmp_path_factory):
         face_sets.append(writing.FaceSet([encoded], person, f"photo {person}.png"))
     path = tmp_path_factory.mktemp("preview") / "faces"
     names = ["Ann", "Bo Ångström", "a very long name " * 9, "D\nE"]
-    return writing.write(path, face_sets, identities=names, image_size=SIZE, source="test", progress=False)
+    return writing.write_records(path, face_sets, identities=names, image_size=SIZE, source="test", progress=False)
 
 
 def cells(sheet: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def face_sets() -> list[FaceSet]:
 
 def write(path, sets=None, num_shards=None, **changes):
     options = {"identities": ["Anna", "Bo\nEk", "Čapek"], "image_size": (8, 6), "source": "a test", **changes}
-    return writing.write(writing.Output(path, num_shards), face_sets() if sets is None else sets, **options)
+    return writing.write_records(writing.Output(path, num_shards), face_sets() if sets is None else sets, **options)
 
 
 def test_written_face_sets_come_back_byte_for_byte(tmp_path):
@@ -187,7 +187,7 @@ write({os.fspath(tmp_path / "set")!r}, slow())
 def test_files_are_about_256_mebibytes_unless_their_number_is_given(monkeypatch, tmp_path):
     monkeypatch.setattr(builder, "SHARD_SIZE", 1000)
     sets = [FaceSet([b"\xff\xd8\xff" + bytes(497)], 0, str(number)) for number in range(20)]
-    dataset = writing.write(tmp_path / "set", sets, identities=["a"], image_size=(8, 6), source="a test")
+    dataset = writing.write_records(tmp_path / "set", sets, identities=["a"], image_size=(8, 6), source="a test")
     assert len(dataset.shards) == math.ceil(dataset.index["bytes"].sum() / 1000)
     assert max(dataset.shard_lengths) == 2
 
@@ -198,11 +198,11 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, repository, limit)
     program = f"""
 import resource, sys
 from keras_face import commands
-from keras_face.data import builder, records
+from keras_face.records import builder, writing
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 sets = (writing.FaceSet([b"\\xff\\xd8\\xff" + bytes(10)], 0, str(number)) for number in range(2000))
 output = writing.Output(sys.argv.pop(), 400)
-commands.run(lambda: writing.write(output, sets, identities=["a"], image_size=(8, 6), source="a test"))
+commands.run(lambda: writing.write_records(output, sets, identities=["a"], image_size=(8, 6), source="a test"))
 """
     command = [sys.executable, "-c", program, str(tmp_path / "set")]
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)

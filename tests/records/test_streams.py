@@ -38,7 +38,7 @@ def write(path, sets, num_shards=2, size=SIZE, **options):
     ]
     identities = [f"{path.name} {label}" for label in range(max(label for label, _ in sets) + 1)]
     output = writing.Output(path, num_shards)
-    return writing.write(output, face_sets, identities=identities, image_size=size, source="test", **options)
+    return writing.write_records(output, face_sets, identities=identities, image_size=size, source="test", **options)
 
 
 # Face sets (label, photos): photos alone, sets of several, and sets beside tracks of unknown people.
@@ -352,7 +352,7 @@ def test_batches_have_static_shapes_and_the_size_asked_for(alone):
 
 def test_datasets_of_different_sizes_are_fitted_alike(datasets, tmp_path):
     face_set = writing.FaceSet([png(np.full((12, 16, 3), 77, np.uint8))], 0, "big")
-    big = writing.write(tmp_path / "big", [face_set], identities=["a"], image_size=(12, 16), source="test")
+    big = writing.write_records(tmp_path / "big", [face_set], identities=["a"], image_size=(12, 16), source="test")
     found = batches(mix([datasets["photos"], big], [1, 1]), 3)
     for name, image in zip(names(found), column(found, "images"), strict=True):
         np.testing.assert_array_equal(image, 77 if name == "big" else picture(f"{name}/0"))
@@ -443,7 +443,7 @@ def test_an_image_of_another_size_than_its_dataset_is_an_error_that_names_the_re
 def test_records_that_cannot_be_decoded_are_named(tmp_path):
     good = [writing.FaceSet([png(picture(str(n)))], 0, f"good {n}") for n in range(5)]
     bad = writing.FaceSet([png(picture("x"))[:-20]], 0, "bad Å")
-    dataset = writing.write(tmp_path / "set", [*good, bad], identities=["a"], image_size=SIZE, source="test")
+    dataset = writing.write_records(tmp_path / "set", [*good, bad], identities=["a"], image_size=SIZE, source="test")
     mixture = mix([dataset], [None])
     with pytest.raises(tf.errors.InvalidArgumentError):
         batches(mixture, 1, batch_size=6)

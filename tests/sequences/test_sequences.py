@@ -509,7 +509,9 @@ def test_records_of_tracks_alone_mix_with_a_dataset_of_identities(two_people, so
     run(source, tmp_path / "tracks", two_people)
     photos = [cv2.imencode(".jpg", two_people.crop(person, 0))[1].tobytes() for person in range(3)]
     sets = [writing.FaceSet([photo], label, f"photo {label}") for label, photo in enumerate(photos)]
-    people = writing.write(tmp_path / "people", sets, identities=["a", "b", "c"], image_size=(112, 112), source="test")
+    people = writing.write_records(
+        tmp_path / "people", sets, identities=["a", "b", "c"], image_size=(112, 112), source="test"
+    )
     alone = writing.open_dataset(tmp_path / "tracks")
     for order in ((people, alone), (alone, people)):
         mixture = streams.mix(order, [1.0, 1.0])

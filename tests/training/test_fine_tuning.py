@@ -279,8 +279,8 @@ def test_an_export_of_random_windows_says_what_the_middle_one_is_aligned_to(tmp_
 
 def test_a_run_that_goes_on_with_other_people_is_refused(trained, tmp_path):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    names = named_prototypes.read(tmp_path / "checkpoints")
-    named_prototypes.write(tmp_path / "checkpoints", [*names[:-1], "Another"])
+    names = named_prototypes.read_names(tmp_path / "checkpoints")
+    named_prototypes.write_names(tmp_path / "checkpoints", [*names[:-1], "Another"])
     with pytest.raises(ValueError, match="expected the 6 people that this run began with"):
         run(tmp_path, "training.steps=2")
 

@@ -230,7 +230,7 @@ def test_photos_that_cannot_be_decoded_end_the_run_with_the_step_and_their_names
     photo = cv2.imencode(".png", np.zeros([32, 32, 3], np.uint8))[1].tobytes()
     face_sets = [writing.FaceSet([photo], number % 2, f"photo {number}") for number in range(8)]
     face_sets[5] = writing.FaceSet([photo[:60]], 1, "half a photo")
-    writing.write(tmp_path / "own", face_sets, identities=["A", "B"], image_size=(32, 32), source="test")
+    writing.write_records(tmp_path / "own", face_sets, identities=["A", "B"], image_size=(32, 32), source="test")
     with pytest.raises(ValueError, match=r"^step 1: photos that cannot be decoded: half a photo$"):
         run(tmp_path / "run", "data.train=own", f"own.records={tmp_path / 'own'}")
 

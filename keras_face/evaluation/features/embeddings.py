@@ -18,7 +18,7 @@ class Features:
     """Embeddings by name; made by `Features.of`, which checks them.
 
     Attributes:
-        names: Of each, a key of a protocol: a path, a track, a template.
+        names: Of each, a key of a protocol: a path, a track, the number of an IJB template.
         embeddings: float32 [n, embedding_size], unit length.
         norms: float32 [n], length of each vector before; a quality, with networks trained to make it one (MagFace).
         source: Where they come from, for error messages.

@@ -4,8 +4,8 @@ from keras_face.evaluation.protocols.cfp import read_cfp
 from keras_face.evaluation.protocols.identification import DroppedPhotos, Identification
 from keras_face.evaluation.protocols.ijb import (
     IjbFiles,
-    TemplatePairs,
-    TemplatePhotos,
+    IjbPairs,
+    IjbPhotos,
     find_ijb,
     read_ijb_identification,
     read_ijb_pairs,
@@ -32,9 +32,9 @@ __all__ = [
     "DroppedPhotos",
     "Identification",
     "IjbFiles",
+    "IjbPairs",
+    "IjbPhotos",
     "Pairs",
-    "TemplatePairs",
-    "TemplatePhotos",
     "deal_people",
     "find_ijb",
     "folder_identification",

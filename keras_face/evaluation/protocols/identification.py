@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DroppedPhotos:
-    """Photos or templates that an identification protocol leaves out on purpose, and why."""
+    """Photos or face sets that an identification protocol leaves out on purpose, and why."""
 
     reason: str
     num_probes: int = 0
@@ -24,7 +24,7 @@ class Identification:
 
     Attributes:
         protocol: Name that says which rule was followed.
-        probes: Key of each probe: a path relative to the data, or a template's number.
+        probes: Key of each probe: a path relative to the data, or the number of an IJB template.
         probe_identities: Who each probe is.
         gallery: Key of each entry of the gallery.
         gallery_identities: Who each is.

@@ -1,4 +1,7 @@
-"""IJB-B and IJB-C as InsightFace lays them out: photos of templates, pairs of templates, galleries and probes."""
+"""IJB-B and IJB-C as InsightFace lays them out: photos, pairs, galleries and probes.
+
+What these files call a template is a face set: the photos and frames of one person that are compared as one.
+"""
 
 import os
 from collections.abc import Sequence
@@ -18,47 +21,47 @@ _MOST = 10_000_000  # templates are looked up in an array of this size
 
 
 @dataclass(frozen=True, eq=False)
-class TemplatePhotos:
-    """Which photos, of which media, make up each template.
+class IjbPhotos:
+    """Which photos, of which media, make up each face set (IJB template).
 
     Attributes:
-        photos: Key of each photo of each template; a photo of several templates comes several times.
-        template: int64 [n], the template of each.
+        photos: Key of each photo of each face set; a photo of several face sets comes several times.
+        face_set: int64 [n], the number of the face set of each.
         media: int64 [n], the medium of each: a still, or the video that a frame is of.
         detector_score: float32 [n], how sure the detector was of the face; None if not given.
         landmarks: float32 [n, 5, 2], x and y in pixels of the loose crop; None if not given.
     """
 
     photos: tuple[str, ...]
-    template: np.ndarray
+    face_set: np.ndarray
     media: np.ndarray
     detector_score: np.ndarray | None = None
     landmarks: np.ndarray | None = None
 
-    def templates(self) -> np.ndarray:
-        """Returns int64 [t], the numbers of the templates, rising."""
-        return np.unique(self.template)
+    def face_sets(self) -> np.ndarray:
+        """Returns int64 [t], the numbers of the face sets, rising."""
+        return np.unique(self.face_set)
 
     def index(self) -> np.ndarray:
-        """Returns int64 [n], the place of each photo's template in `templates`, as in `TemplatePairs`."""
-        return np.searchsorted(self.templates(), self.template)
+        """Returns int64 [n], the place of each photo's face set in `face_sets`, as in `IjbPairs`."""
+        return np.searchsorted(self.face_sets(), self.face_set)
 
 
 @dataclass(frozen=True, eq=False)
-class TemplatePairs:
-    """Comparisons of templates; as `Pairs`, but by numbers, as there are 15.7 million, and without folds.
+class IjbPairs:
+    """Pairs of face sets (IJB templates); as `Pairs`, but by numbers, as there are 15.7 million, and without folds.
 
     Attributes:
         protocol: Name that says which rule was followed.
-        templates: int64 [t], the numbers of the templates, rising.
-        left: int32 [n], index in `templates` of one side of each pair.
+        face_sets: int64 [t], the numbers of the face sets, rising.
+        left: int32 [n], index in `face_sets` of one side of each pair.
         right: int32 [n], of the other side.
         genuine: bool [n].
         dropped: What the protocol leaves out.
     """
 
     protocol: str
-    templates: np.ndarray
+    face_sets: np.ndarray
     left: np.ndarray
     right: np.ndarray
     genuine: np.ndarray
@@ -113,7 +116,7 @@ def find_ijb(folder: str | os.PathLike) -> IjbFiles:
     return IjbFiles(name, needed[0], needed[1], needed[2], tuple(one_to_many[:2]), probes)
 
 
-def read_ijb_photos(path: str | os.PathLike, landmarks_file: str | os.PathLike | None = None) -> TemplatePhotos:
+def read_ijb_photos(path: str | os.PathLike, landmarks_file: str | os.PathLike | None = None) -> IjbPhotos:
     """Returns the photos of the templates.
 
     Args:
@@ -136,9 +139,9 @@ def read_ijb_photos(path: str | os.PathLike, landmarks_file: str | os.PathLike |
         raise ValueError(f"{path}: expected photos of templates, the file is empty")
     template, media = np.array(numbers, np.int64).T
     if landmarks_file is None:
-        return TemplatePhotos(tuple(photos), template, media)
+        return IjbPhotos(tuple(photos), template, media)
     values = _read_landmarks(landmarks_file, photos)
-    return TemplatePhotos(tuple(photos), template, media, values[:, 10], values[:, :10].reshape(-1, 5, 2))
+    return IjbPhotos(tuple(photos), template, media, values[:, 10], values[:, :10].reshape(-1, 5, 2))
 
 
 def _read_landmarks(path: str | os.PathLike, photos: list[str]) -> np.ndarray:
@@ -160,7 +163,7 @@ def _read_landmarks(path: str | os.PathLike, photos: list[str]) -> np.ndarray:
     return values
 
 
-def read_ijb_pairs(path: str | os.PathLike, photos: TemplatePhotos) -> TemplatePairs:
+def read_ijb_pairs(path: str | os.PathLike, photos: IjbPhotos) -> IjbPairs:
     """Returns the pairs of templates of 1:1.
 
     Args:
@@ -170,7 +173,7 @@ def read_ijb_pairs(path: str | os.PathLike, photos: TemplatePhotos) -> TemplateP
     Raises: ValueError, with file and line, for a line that is not as expected or has a template without photos; if
         there are pairs of one polarity only, or a template's number is above 10 million.
     """
-    templates = photos.templates()
+    templates = photos.face_sets()
     if templates[-1] > _MOST:
         raise ValueError(f"{path}: expected numbers of templates up to {_MOST}, got {templates[-1]}")
     index_of = np.full(templates[-1] + 1, -1, np.int32)
@@ -190,11 +193,11 @@ def read_ijb_pairs(path: str | os.PathLike, photos: TemplatePhotos) -> TemplateP
     if genuine.all() or not genuine.any():
         raise ValueError(f"{path}: expected genuine and impostor pairs, got {genuine.size} of one polarity")
     left, right = (np.concatenate([part[0][:, side] for part in parts]) for side in (0, 1))
-    return TemplatePairs(f"IJB 1:1 ({Path(path).name})", templates, left, right, genuine)
+    return IjbPairs(f"IJB 1:1 ({Path(path).name})", templates, left, right, genuine)
 
 
 def read_ijb_identification(
-    gallery_files: Sequence[str | os.PathLike], probe_file: str | os.PathLike, photos: TemplatePhotos | None = None
+    gallery_files: Sequence[str | os.PathLike], probe_file: str | os.PathLike, photos: IjbPhotos | None = None
 ) -> Identification:
     """Returns 1:N: each probe template looked up in a gallery with one template for each subject.
 
@@ -209,7 +212,7 @@ def read_ijb_identification(
     Raises: ValueError, with file and line, for a row that is not as expected, a template with two subjects or without
         photos, and a subject with two templates in the gallery.
     """
-    known = None if photos is None else set(map(str, photos.templates().tolist()))
+    known = None if photos is None else set(map(str, photos.face_sets().tolist()))
     gallery: dict[str, str] = {}
     template_of: dict[str, str] = {}
     for path in gallery_files:

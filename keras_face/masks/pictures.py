@@ -1,4 +1,4 @@
-"""Mask templates: a picture of a mask, and where on a face the points of the picture belong."""
+"""Mask pictures: the drawing or photo of a mask, and where on a face its points belong."""
 
 import csv
 import dataclasses
@@ -36,19 +36,19 @@ _USUAL = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Template:
+class MaskPicture:
     """A mask that can be put on.
 
     Args:
         name: Which it is.
-        picture: uint8 RGBA [height, width, 4]; not premultiplied.
+        rgba: uint8 [height, width, 4]; not premultiplied.
         cloth: float32 [height, width], how much of the recolouring each pixel takes, [0, 1]; straps take none.
         anchors: float64 [n, 2], x and y in pixels of the picture (0 is the middle of the first pixel).
         weights: float64 [n, 68], whose rows sum to 1: anchor i belongs at weights[i] @ landmarks.
     """
 
     name: str
-    picture: np.ndarray
+    rgba: np.ndarray
     cloth: np.ndarray
     anchors: np.ndarray
     weights: np.ndarray
@@ -56,13 +56,13 @@ class Template:
     @functools.cached_property
     def light(self) -> np.ndarray:
         """float32 [height, width, 1]: luminance over its mean on the cloth; less if that is dark: no more noise."""
-        luminance = self.picture[..., :3] @ np.array(GREY, np.float32)
-        weights = self.picture[..., 3] * self.cloth
+        luminance = self.rgba[..., :3] @ np.array(GREY, np.float32)
+        weights = self.rgba[..., 3] * self.cloth
         mean = float((luminance * weights).sum() / max(float(weights.sum()), 1e-6))
         return (luminance / max(mean, _DARKEST))[..., np.newaxis]
 
     def put_on(self, planes: np.ndarray, landmarks: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-        """Returns planes of the template's picture as they lie on a face, float32 [height, width, channels].
+        """Returns planes of the picture as they lie on a face, float32 [height, width, channels].
 
         Args:
             planes: float32, of the picture's height and width; what is premultiplied stays so.
@@ -81,15 +81,15 @@ class Template:
             landmarks: float64 [68, 2].
         """
         goals = self.weights @ landmarks
-        height, width = self.picture.shape[:2]
+        height, width = self.rgba.shape[:2]
         corners = np.array([[-1, -1], [width, -1], [-1, height], [width, height]], np.float64)
         fit = np.linalg.lstsq(np.column_stack([self.anchors, np.ones(len(goals))]), goals, rcond=None)[0]
         carried = np.column_stack([corners, np.ones(4)]) @ fit
         return np.concatenate([self.anchors, corners]), np.concatenate([goals, carried])
 
 
-def read_template(path: str | os.PathLike, anchors_file: str | os.PathLike | None = None) -> Template:
-    """Returns the template of a PNG file with an alpha channel.
+def read_mask_picture(path: str | os.PathLike, anchors_file: str | os.PathLike | None = None) -> MaskPicture:
+    """Returns the mask picture of a PNG file with an alpha channel.
 
     Its anchors are in a CSV file with the header `landmark,x,y`: pixels of the picture, and what of the face belongs
     there: a landmark 0-67 (iBUG), the middle of several (`50+52`), or one of MaskTheFace's points a-f. Without that
@@ -113,7 +113,7 @@ def read_template(path: str | os.PathLike, anchors_file: str | os.PathLike | Non
     if anchors_file is None and path.with_suffix(".csv").is_file():
         anchors_file = path.with_suffix(".csv")
     anchors, weights = _usual(picture[..., 3]) if anchors_file is None else _read_anchors(Path(anchors_file))
-    return Template(path.stem, picture, np.ones(picture.shape[:2], np.float32), anchors, weights)
+    return MaskPicture(path.stem, picture, np.ones(picture.shape[:2], np.float32), anchors, weights)
 
 
 def _is_png(data: np.ndarray) -> bool:
@@ -162,7 +162,7 @@ def _row(shares: dict[int, float]) -> np.ndarray:
 
 
 def _weights(landmark: str) -> np.ndarray:
-    """Returns the row of `Template.weights` for what an anchors file says; ValueError or KeyError if it is wrong."""
+    """Returns the row of `MaskPicture.weights` for what an anchors file says; ValueError or KeyError if it is wrong."""
     if landmark in _NAMED:
         return _row(_NAMED[landmark])
     numbers = [int(number) for number in landmark.split("+")]
