@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL, RESAMPLES
 from keras_face.evaluation.operating_points import OperatingPoint, num_tops, operating_points_of_tops
+from keras_face.evaluation.similarities import first_equal, row_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,8 @@ def identify_among_distractors(
     if not same.any():
         raise ValueError(f"expected two or more probes of a person, got {len(probes)} of as many people")
     num_impostor = len(probes) * len(distractors)
+    mates = _similarities(probes)
+    sums = row_sums(probes)
     tops = _Tops(len(probes), max_rank, max(1, num_tops(fars, num_impostor)))
     similarity = np.empty((len(probes), block), np.float32)
     for start in range(0, len(distractors), block):
@@ -91,9 +94,14 @@ def identify_among_distractors(
         units = checks.unit(distractors[start:stop], "distractors", range(start, stop)).astype(np.float32, copy=False)
         if stop - start < block:
             similarity = np.empty((len(probes), stop - start), np.float32)
-        tops.add(np.matmul(probes, units.T, out=similarity))
+        np.matmul(probes, units.T, out=similarity)
+        for number in np.flatnonzero(np.isin(row_sums(units), sums)).tolist():
+            # A distractor that is a probe is as alike to the others as that probe is.
+            twin = np.flatnonzero((probes == units[number]).all(axis=1))
+            if twin.size:
+                similarity[:, number] = mates[:, twin[0]]
+        tops.add(similarity)
 
-    mates = probes @ probes.T
     counts = np.zeros(max_rank + 1, np.int64)
     for of_probe, mate, highest in zip(mates, same, np.sort(tops.of_probe, axis=1), strict=True):
         ahead = max_rank - np.searchsorted(highest, of_probe[mate], "left")
@@ -114,6 +122,14 @@ def identify_among_distractors(
             seed=seed,
         ),
     )
+
+
+def _similarities(units: np.ndarray) -> np.ndarray:
+    """Returns float32 [n, n], the cosine of each two; equal ones for equal embeddings, which are at exactly 1."""
+    first = first_equal(units)
+    found = (units @ units.T)[np.ix_(first, first)]
+    found[np.equal.outer(first, first)] = 1
+    return found
 
 
 class _Tops:

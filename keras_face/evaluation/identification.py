@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL, Interval, clopper_pearson
+from keras_face.evaluation.similarities import first_equal, pair_cosines
 
 _CELLS = 2**24  # similarities in memory at a time
 
@@ -74,6 +75,8 @@ def search(
 ) -> Search:
     """Returns what a search of the gallery for each probe finds, by cosine. Similarities are made block by block.
 
+    Entries with the same embedding are as alike to a probe, and one with the probe's own is at exactly 1.
+
     Args:
         probes: [n, embedding_size].
         probe_labels: int [n], identity of each.
@@ -97,21 +100,36 @@ def search(
         np.full(len(probes), -np.inf, np.float32),
         np.zeros(len(probes)),
     )
+    rows = np.concatenate([gallery, probes]).astype(np.float32, copy=False)
+    first = first_equal(rows)
+    same, own = first[: len(gallery)], first[len(gallery) :]
+    copies = not np.array_equal(same, np.arange(same.size))
+    best = np.full((2, len(probes)), -1)  # entries: the best mate, the best other
     step = max(1, _CELLS // len(gallery))
     for start in range(0, len(probes), step):
         for number, row in enumerate(probes[start : start + step] @ gallery.T, start):
+            if copies:
+                row = row[same]
+            if own[number] < len(gallery):
+                row[same == own[number]] = 1
             mate = gallery_labels == probe_labels[number]
             other = ~mate
             if itself[number] >= 0:
                 mate[itself[number]] = other[itself[number]] = False
             mates, others = np.sort(row[mate])[::-1], row[other]
-            found.other_similarity[number] = others.max(initial=-np.inf)
+            if others.size:
+                best[1, number] = np.flatnonzero(other)[np.argmax(others)]
             if mates.size:
+                best[0, number] = np.flatnonzero(mate)[np.argmax(row[mate])]
                 near = np.sort(others[others >= mates[-1]])
                 order = np.arange(1, mates.size + 1)
                 place = order + near.size - np.searchsorted(near, mates, "left")
-                found.rank[number], found.mate_similarity[number] = place[0], mates[0]
+                found.rank[number] = place[0]
                 found.average_precision[number] = np.mean(order / place)
+    # Made again pair by pair: those of different probes are compared, too, where a rate has a threshold.
+    for entry, into in zip(best, (found.mate_similarity, found.other_similarity), strict=True):
+        there = np.flatnonzero(entry >= 0)
+        into[there] = pair_cosines(rows, len(gallery) + there, entry[there])
     return found
 
 

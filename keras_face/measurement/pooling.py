@@ -10,7 +10,7 @@ import numpy as np
 from keras_face.evaluation.pooling import Pooling
 from keras_face.evaluation.protocols.lines import bad_line, read_lines
 from keras_face.evaluation.set_scores import set_similarities
-from keras_face.measurement.verification import cosines
+from keras_face.evaluation.similarities import pair_cosines
 
 _SET_SCORES = {
     "max": "highest cosine of two photos",
@@ -83,7 +83,7 @@ class PoolingRule:
         """Returns [p], the similarity of each pair of face sets; `pooled` is what `pool` gave, None for set scores."""
         if self.set_score is not None or pooled is None:
             return set_similarities(embeddings, face_set, left, right, self.set_score or "mean")
-        return cosines(pooled, left, right)
+        return pair_cosines(pooled, left, right)
 
 
 def read_qualities(path: str | os.PathLike) -> dict[str, float]:

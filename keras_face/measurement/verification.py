@@ -15,11 +15,10 @@ from keras_face.evaluation.protocols import Pairs, read_cfp, read_pairs
 from keras_face.evaluation.report.plots import save_histogram, save_roc
 from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
 from keras_face.evaluation.scores import mean_subtracted
+from keras_face.evaluation.similarities import pair_cosines
 from keras_face.export import EmbedderLike
 from keras_face.measurement.photos import Photo
 from keras_face.measurement.sources import Locate, PhotoSource, Source
-
-_PAIRS = 65_536  # pairs that are compared at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ def measure_pairs(source: Source, task: Task, *, rule: str = "best_accuracy", su
     if subtract_mean:
         raw = features.embeddings * features.norms[:, np.newaxis]
         of_folds = mean_subtracted(raw[left], raw[right], pairs.fold)
-    return verify(pairs, cosines(features.embeddings, left, right), origin, rule=rule, fold_similarity=of_folds)
+    return verify(pairs, pair_cosines(features.embeddings, left, right), origin, rule=rule, fold_similarity=of_folds)
 
 
 def measure_scores(
@@ -165,15 +164,6 @@ def measure_lfw(
     """
     source = PhotoSource(embedder, flip=flip, progress=progress, hashes=False)
     return measure_pairs(source, read_task(data, pairs_file)).result
-
-
-def cosines(embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Returns float32 [n], the cosine of the unit embeddings of each pair of rows; block by block."""
-    found = np.empty(left.size, np.float32)
-    for start in range(0, left.size, _PAIRS):
-        block = slice(start, start + _PAIRS)
-        np.einsum("nd,nd->n", embeddings[left[block]], embeddings[right[block]], out=found[block])
-    return found
 
 
 def save_plots(measured: Measured, folder: str | os.PathLike, name: str) -> None:
