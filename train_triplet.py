@@ -3,8 +3,9 @@
     python -m train_triplet
     python -m train_triplet --config config.ini --model_path output/vgg-ms1m --output_dir output/vgg-triplet
 
-Over the file's values it sets `loss.head=none` and `loss.centre_weight=0`, and where the file has no triplets
-`loss.triplet_weight=10` and no face sets `data.images_per_identity=4`; flags and --set come after that.
+Over the file's values it sets `[loss] head` to none and `[loss angular_centre] weight` to 0; where the file has no
+triplets, `[loss batch_hard_triplet] weight` to 10; and where it has no face sets, `[data] images_per_identity` to 4.
+Flags and --set come after that.
 """
 
 from collections.abc import Callable
@@ -31,11 +32,11 @@ def triplets(file: Callable[..., Config]) -> list[str]:
         file: Loads the file with overrides.
     """
     # Each of the two keys by itself, as a file may leave to this what the other, or no head, asks for.
-    weight = file("loss.head=softmax", "data.images_per_identity=2").loss.triplet_weight
-    photos = file("loss.head=softmax", "loss.triplet_weight=0").data.images_per_identity
-    overrides = ["loss.head=none", "loss.centre_weight=0"]
-    if not weight:
-        overrides.append("loss.triplet_weight=10")
+    weights = file("loss.head=softmax", "data.images_per_identity=2").loss_weights
+    photos = file("loss.head=softmax", "loss batch_hard_triplet.weight=0").data.images_per_identity
+    overrides = ["loss.head=none", "loss angular_centre.weight=0"]
+    if "batch_hard_triplet" not in weights:
+        overrides.append("loss batch_hard_triplet.weight=10")
     if photos < 2:
         overrides.append("data.images_per_identity=4")
     return overrides

@@ -33,19 +33,22 @@ HEADS = {
     "softmax": ["loss.head=softmax"],
     # Annealed over the first half of the steps, as SphereFace's 1659 of 28,000 steps would end too late here.
     "A-Softmax, m 4": ["loss.head=a_softmax", "loss a_softmax.lambda_gamma={gamma}"],
-    "CosFace, m 0.2, s 32": ["loss.head=cosface", "loss.margin=0.2", "loss.scale=32"],
-    "ArcFace, m 0.3, s 32": ["loss.head=arcface", "loss.margin=0.3", "loss.scale=32"],
+    "CosFace, m 0.2, s 32": ["loss.head=cosface", "loss cosface.margin=0.2", "loss cosface.scale=32"],
+    "ArcFace, m 0.3, s 32": ["loss.head=arcface", "loss arcface.margin=0.3", "loss arcface.scale=32"],
     CENTRE: [
-        "loss.head=arcface", "loss.margin=0.3", "loss.scale=32", "loss.centre_weight=0.3",
-        "loss angular_centre.scale=32",
+        "loss.head=arcface", "loss arcface.margin=0.3", "loss arcface.scale=32",
+        "loss angular_centre.weight=0.3", "loss angular_centre.scale=32",
     ],
     "linear phi, s 16": ["loss.head=linear_phi"],
-    "CurricularFace, m 0.3, s 32": ["loss.head=curricularface", "loss.margin=0.3", "loss.scale=32"],
-    "AdaFace, m 0.2, s 32": ["loss.head=adaface", "loss.margin=0.2", "loss.scale=32"],
+    "CurricularFace, m 0.3, s 32": [
+        "loss.head=curricularface", "loss curricularface.margin=0.3", "loss curricularface.scale=32",
+    ],
+    "AdaFace, m 0.2, s 32": ["loss.head=adaface", "loss adaface.margin=0.2", "loss adaface.scale=32"],
     # Goes on from the model of that name, on batches of 16 people x 4 photos.
     THEN: [
-        "model.model_path={first}", "loss.head=none", "loss.triplet_weight=10", "data.images_per_identity=4",
-        "training.batch_size=64", "schedule.learning_rate=0.005", "training.steps={quarter}",
+        "model.model_path={first}", "loss.head=none", "loss batch_hard_triplet.weight=10",
+        "data.images_per_identity=4", "training.batch_size=64", "schedule.learning_rate=0.005",
+        "training.steps={quarter}",
     ],
 }  # fmt: skip
 
@@ -53,7 +56,7 @@ HEADS = {
 def settings(name: str, kind: str, seed: str, steps: int, folder: Path) -> tuple[str, list[str]]:
     """Returns the configuration file of a run and its overrides."""
     overrides = [
-        f"run.output_dir={folder}", f"run.seed={seed}", "loss.margin=-1", "loss.scale=-1", "loss.centre_weight=0",
+        f"run.output_dir={folder}", f"run.seed={seed}", "loss angular_centre.weight=0",
         f"training.steps={steps}", "training.epochs=0", "training.validate_interval=0", "validation.baselines=False",
         "training.ckpt_interval=1000000",
     ]  # fmt: skip

@@ -60,8 +60,8 @@ class Effect:
 
 
 IDENTITIES = (
-    "data.train=synthetic", "synthetic.photos_per_person=10", "loss.head=norm_softmax", "loss.margin=-1",
-    "loss.scale=16", "model.embedding_size=64",  # more people than dimensions, or all unknown people fit off the head
+    "data.train=synthetic", "synthetic.photos_per_person=10", "loss.head=norm_softmax", "loss norm_softmax.scale=16",
+    "model.embedding_size=64",  # more people than dimensions, or all unknown people fit off the head
 )  # fmt: skip
 SECOND = (*IDENTITIES, "model.model_path={run}", "model.keep_prototypes=True", "schedule.learning_rate=0.03")
 TRACKS = (
@@ -74,17 +74,16 @@ AGENTS = tuple(
 )
 NOISY = (
     "data.train=noisy", "noisy.train_list={data}/noisy.txt", "noisy.prefix={data}/people", "loss.head=linear_phi",
-    "loss.margin=-1", "loss.scale=16",
 )  # fmt: skip
 SHOWN = {
     "centre": Effect(
         {
             "ArcFace": Arm(()),
-            "ArcFace + angular centre 0.3": Arm(("loss.centre_weight=0.3",)),
+            "ArcFace + angular centre 0.3": Arm(("loss angular_centre.weight=0.3",)),
             "then batch-hard triplets on other people": Arm(
                 (
-                    "loss.head=none", "loss.triplet_weight=10", "data.images_per_identity=4", "data.train=new",
-                    "new.photos={data}/new", "model.model_path={run}", "schedule.learning_rate=0.005",
+                    "loss.head=none", "loss batch_hard_triplet.weight=10", "data.images_per_identity=4",
+                    "data.train=new", "new.photos={data}/new", "model.model_path={run}", "schedule.learning_rate=0.005",
                 ),
                 after="ArcFace + angular centre 0.3",
                 steps=0.5,
@@ -95,10 +94,8 @@ SHOWN = {
     ),
     "sphereface": Effect(
         {
-            "softmax": Arm(("loss.head=softmax", "loss.margin=-1", "loss.scale=-1")),
-            "A-Softmax, m 4": Arm(
-                ("loss.head=a_softmax", "loss.margin=-1", "loss.scale=-1", "loss a_softmax.lambda_gamma={gamma}")
-            ),
+            "softmax": Arm(("loss.head=softmax",)),
+            "A-Softmax, m 4": Arm(("loss.head=a_softmax", "loss a_softmax.lambda_gamma={gamma}")),
         },
     ),
     "seqface": Effect(
@@ -155,7 +152,7 @@ def _train(arm: Arm, output_dir: Path, before: Path, data: Path, seed: int, step
     overrides = [
         f"run.output_dir={output_dir}", f"run.seed={seed}", f"training.steps={steps}", "training.validate_interval=0",
         "training.ckpt_interval=100000", "validation.baselines=False", "lfw.enable=False", "ytf.enable=False",
-        "loss.centre_weight=0", "data.image_size=40, 40",
+        "loss angular_centre.weight=0", "data.image_size=40, 40",
     ]  # fmt: skip
     given = {"run": before, "data": data, "gamma": 2 * 199 / steps}  # A-Softmax is annealed over half of the steps
     overrides += [override.format(**given) for override in arm.overrides]

@@ -34,8 +34,9 @@ HEAD = """# The losses
 Made by docs/make_losses.py from the register, `keras_face.losses.register`; do not edit.
 
 `keras_face.losses.get(name, **settings)` makes a layer, `layer(embeddings, labels, training=False)` -> one loss per
-example. In a configuration a head is chosen by `[loss] head`; the settings of any loss are the keys of the section
-`[loss NAME]`, and such a section with a `weight` adds its loss to the head's.
+example. In a configuration a head is chosen by `[loss] head`. All else of a loss is in the section `[loss NAME]`: the
+settings below, and a `weight`, which adds that loss to the head's. Of margin-centre-face, whose angular centre term
+goes beside every head until the weight is 0: `[loss angular_centre] weight`, 0.3 unless the file says otherwise.
 
 In the formulas: t the angle and c the cosine between an embedding x and its own prototype, t_j and c_j those with the
 others, s the scale, m the margin; d a distance between embeddings, a, p and n anchor, positive and negative; [x]+ is

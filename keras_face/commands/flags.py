@@ -64,7 +64,8 @@ def training_flags(
     """Returns a function that gives the configuration of a training, after defining the flags for it.
 
     It takes a function that gives overrides that go over the file, and further ones that do so without --config; those
-    of the flags come after them, --set last. The first is called with a function that loads the file with overrides.
+    of the flags come after them, --set last. A flag and a --set that give one key different values are a ValueError.
+    The first is called with a function that loads the file with overrides.
 
     Args:
         without_config: What is trained without --config, for the help.
@@ -85,10 +86,14 @@ def training_flags(
             return config.load(path.value or config.QUICK_START, overrides, tiny=tiny.value)
 
         overrides = [*always(file), *(() if path.value else on_quick_start)]
-        for name, flag in familiar.items():
-            overrides += config.familiar(name, flag.value) if flag.value is not None else []
+        stand_for = {
+            name: config.familiar(name, flag.value) for name, flag in familiar.items() if flag.value is not None
+        }
         if output_dir.value is not None:
-            overrides.append(f"run.output_dir={output_dir.value}")
+            stand_for["output_dir"] = [f"run.output_dir={output_dir.value}"]
+        for name, own in stand_for.items():
+            config.check_flag(f"--{name}={flags.FLAGS[name].value}", own, more.value)
+            overrides += own
         return file(*overrides, *more.value)
 
     return read

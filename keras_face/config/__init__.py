@@ -1,30 +1,23 @@
 """Configuration: an INI file for the user, frozen and typed dataclasses for the code.
 
-Every key has a type, a range and a comment, given once, by `setting`. `[loss NAME]` holds settings of one loss, which
-that loss checks. A section that is none of these is a training dataset and takes the keys of `DatasetConfig`;
-`[data] train` names those that are used.
+Every key has a type, a range and a comment, given once, by `setting`. `[loss]` names the head; `[loss NAME]` holds all
+else of one loss: its weight, and its settings, which that loss checks. A section that is none of these is a training
+dataset and takes the keys of `DatasetConfig`; `[data] train` names those that are used.
 """
 
-from keras_face.config.ini import FAMILIAR_FLAGS, QUICK_START, familiar, load, write_config
-from keras_face.config.sections import (
-    SECTIONS,
+from keras_face.config.data import (
     AugmentationConfig,
-    Config,
     DataConfig,
     DatasetConfig,
-    LatseConfig,
     LfwConfig,
-    LossConfig,
-    ModelConfig,
-    OptimizerConfig,
-    RunConfig,
-    ScheduleConfig,
     SyntheticConfig,
-    TeacherConfig,
-    TrainingConfig,
-    ValidationConfig,
     YtfConfig,
 )
+from keras_face.config.familiar import FAMILIAR_FLAGS, check_flag, familiar
+from keras_face.config.ini import QUICK_START, load, section_text, write_config
+from keras_face.config.model import LatseConfig, LossConfig, ModelConfig, NamedLossConfig, TeacherConfig
+from keras_face.config.sections import SECTIONS, Config
+from keras_face.config.training import OptimizerConfig, RunConfig, ScheduleConfig, TrainingConfig, ValidationConfig
 
 __all__ = [
     "FAMILIAR_FLAGS",
@@ -38,6 +31,7 @@ __all__ = [
     "LfwConfig",
     "LossConfig",
     "ModelConfig",
+    "NamedLossConfig",
     "OptimizerConfig",
     "RunConfig",
     "ScheduleConfig",
@@ -46,7 +40,9 @@ __all__ = [
     "TrainingConfig",
     "ValidationConfig",
     "YtfConfig",
+    "check_flag",
     "familiar",
     "load",
+    "section_text",
     "write_config",
 ]

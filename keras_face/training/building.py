@@ -1,6 +1,7 @@
 """Builds the parts of a training from its configuration: strategy, network, losses, model."""
 
 import contextlib
+import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from keras_face.training.latse import Reconstruction
 from keras_face.training.model import FaceModel
 from keras_face.training.teacher import Teacher
 
+# Of a loss's settings those that the training gives, not the configuration.
+_NOT_SETTINGS = ("num_identities", "num_sequences", "accumulation_steps", "head")
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -114,12 +117,12 @@ def build_losses(
     seed: int = 0,
     has_teacher: bool = False,
 ) -> tuple[dict[str, keras.layers.Layer], dict[str, Any]]:
-    """Returns the configured losses by the names they are reported under, and their weights.
+    """Returns the configured losses, the head first, and their weights, by their names.
 
     Args:
         config: The section [loss].
-        settings: The sections [loss NAME]: settings of the head, of the angular centre term and of the batch-hard
-            triplet loss where they are in use; one with a `weight` adds its loss.
+        settings: The sections [loss NAME]: settings of the head, and of further losses, each of which is added by a
+            `weight` above 0.
         num_identities: Identities of the training data.
         num_sequences: Their sequences of unknown people.
         accumulation_steps: Training calls that make one optimizer step.
@@ -140,37 +143,34 @@ def build_losses(
     }
     remaining = {name: dict(values) for name, values in settings.items()}
 
-    def add(reported: str, name: str, weight: float, values: Mapping[str, Any], where: str) -> None:
+    def add(name: str, weight: float, values: Mapping[str, Any]) -> None:
         try:
+            values = _check_settings(name, values)
             known = losses.settings(name)
-            values = {key: _of_kind(key, value, known.get(key)) for key, value in values.items()}
             head = {"head": layers[config.head]} if config.head in layers else {}
             facts = {key: value for key, value in (given | head).items() if key in known}
-            layers[reported] = losses.get(name, **(facts | values))
+            layers[name] = losses.get(name, **(facts | values))
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        weights[reported] = weight
+            raise ValueError(f"[loss {name}]: {error}") from None
+        weights[name] = weight
 
     if config.head != "none":
-        shortcuts = {key: value for key, value in (("margin", config.margin), ("scale", config.scale)) if value >= 0}
-        values = shortcuts | remaining.pop(config.head, {})
-        add(config.head, config.head, values.pop("weight", 1.0), values, f"[loss] head {config.head}")
+        if config.head not in losses.names():
+            near = difflib.get_close_matches(config.head, losses.names(), 1, 0.0)[0]
+            raise ValueError(f"[loss] head: expected a loss or none, got {config.head!r}; the nearest is {near!r}")
+        values = remaining.pop(config.head, {})
+        add(config.head, values.pop("weight", 1.0), values)
         if not isinstance(layers[config.head], losses.PrototypeHead):
             raise ValueError(f"[loss] head: expected a classification loss, got {config.head!r}")
-    if config.centre_weight:
-        values = remaining.pop("angular_centre", {})
-        add("centre", "angular_centre", config.centre_weight, values, "[loss angular_centre]")
-    if config.triplet_weight:
-        values = {"margin": config.triplet_margin} | remaining.pop("batch_hard_triplet", {})
-        add("triplet", "batch_hard_triplet", config.triplet_weight, values, "[loss batch_hard_triplet]")
     for name, values in remaining.items():
-        if "weight" not in values:  # a loss that is not in use, see `unused_losses`; mistakes are mistakes there too
+        weight = values.pop("weight", 0.0)
+        if not weight:  # a loss that is not in use, see `unused_losses`; mistakes are mistakes there too
             try:
-                losses.check(name, values)
+                _check_settings(name, values)
             except ValueError as error:
                 raise ValueError(f"[loss {name}]: {error}") from None
             continue
-        add(name, name, values.pop("weight"), values, f"[loss {name}]")
+        add(name, weight, values)
         if not has_teacher and _takes_teacher(layers[name]):
             raise ValueError(f"[loss {name}]: it needs a teacher, but [teacher] model_path is not set")
     return layers, weights
@@ -181,11 +181,22 @@ def _takes_teacher(layer: keras.layers.Layer) -> bool:
 
 
 def unused_losses(config: LossConfig, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Returns the names of the sections [loss NAME] whose loss is not in use: neither chosen, nor with a weight."""
-    used = {config.head}
-    used |= {"angular_centre"} if config.centre_weight else set()
-    used |= {"batch_hard_triplet"} if config.triplet_weight else set()
-    return [name for name, values in settings.items() if name not in used and "weight" not in values]
+    """Returns the names of the sections [loss NAME] whose loss is not in use: neither the head, nor with a weight."""
+    return [name for name, values in settings.items() if name != config.head and "weight" not in values]
+
+
+def _check_settings(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a section [loss NAME], each of its kind.
+
+    Raises: ValueError if there is no such loss, or a setting is none of a configuration's, or of another kind.
+    """
+    known = {key: default for key, default in losses.settings(name).items() if key not in _NOT_SETTINGS}
+    for key in values:
+        if key not in known:
+            choices = ["weight", *known]
+            near = difflib.get_close_matches(key, choices, 1, 0.0)[0]
+            raise ValueError(f"{key}: expected one of {', '.join(choices)}; the nearest is {near!r}")
+    return {key: _of_kind(key, value, known[key]) for key, value in values.items()}
 
 
 def _of_kind(key: str, value: Any, default: Any) -> Any:
@@ -208,7 +219,7 @@ def _of_kind(key: str, value: Any, default: Any) -> Any:
 
 def needs_teachers_prototypes(config: Config) -> bool:
     """Returns whether the teacher must know the identities, beyond giving embeddings."""
-    return config.teacher.mask != "none" or "weight" in config.losses.get("logit_distillation", {})
+    return config.teacher.mask != "none" or "logit_distillation" in config.loss_weights
 
 
 def build_mask(config: TeacherConfig) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None:

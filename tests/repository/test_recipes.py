@@ -18,24 +18,24 @@ NAMES = [path.stem for path in RECIPES]
 PUBLISHED = [
     ("margin_centre_face", "data.image_size", (112, 96)),
     ("margin_centre_face", "model.backbone", "lresnet50e_ir"),
-    ("margin_centre_face", "loss.margin", 0.5),
-    ("margin_centre_face", "loss.scale", 64),
-    ("margin_centre_face", "loss.centre_weight", 0.3),
+    ("margin_centre_face", "loss arcface.margin", 0.5),
+    ("margin_centre_face", "loss arcface.scale", 64),
+    ("margin_centre_face", "loss angular_centre.weight", 0.3),
     ("margin_centre_face", "optimizer.momentum", 0.9),
     ("margin_centre_face", "optimizer.weight_decay", 1e-4),
     ("margin_centre_face", "schedule.learning_rate", 1e-3),
     ("margin_centre_face", "training.batch_size", 64),
     ("margin_centre_face_triplet", "data.images_per_identity", 4),
     ("margin_centre_face_triplet", "loss.head", "none"),
-    ("margin_centre_face_triplet", "loss.triplet_margin", 0.3),
-    ("margin_centre_face_triplet", "loss.triplet_weight", 10),
+    ("margin_centre_face_triplet", "loss batch_hard_triplet.margin", 0.3),
+    ("margin_centre_face_triplet", "loss batch_hard_triplet.weight", 10),
     ("margin_centre_face_triplet", "training.batch_size", 16 * 4),
     ("margin_centre_face_triplet", "validation.best", "either"),
     ("insightface_foamliu", "training.batch_size", 512),
     ("insightface_foamliu", "training.epochs", 50),
     ("insightface_foamliu", "schedule.learning_rate", 0.1),
     ("insightface_foamliu", "optimizer.weight_decay", 5e-4),
-    ("insightface_foamliu", "loss.scale", 64),
+    ("insightface_foamliu", "loss arcface.scale", 64),
     ("sphereface", "data.image_size", (112, 96)),
     ("sphereface", "training.batch_size", 256),
     ("sphereface", "training.steps", 28000),
@@ -59,7 +59,7 @@ PUBLISHED = [
     ("seqface_1", "schedule.learning_rate", 0.01),
     ("seqface_1", "training.batch_size", 64),
     ("seqface_1", "training.steps", 300000),
-    ("seqface_1", "loss.scale", 32),
+    ("seqface_1", "loss a_softmax.scale", 32),
     ("seqface_1", "loss a_softmax.lambda_base", 5),
     ("seqface_1", "loss a_softmax.lambda_min", 5),
     ("seqface_2", "loss sequence_agents.weight", 0.04),
@@ -68,7 +68,7 @@ PUBLISHED = [
     ("seqface_2", "loss sequence_agents.margin", 1),
     ("seqface_2", "loss sequence_agents.dropout_ratio", 0.99),
     ("seqface_2", "model.model_path", "output/seqface_1"),
-    ("latse_1", "loss.scale", 16),
+    ("latse_1", "loss linear_phi.scale", 16),
     ("latse_1", "model.dropout", 0.4),
     ("latse_1", "training.batch_size", 2 * 128),
     ("latse_1", "optimizer.weight_decay", 5e-4),
@@ -81,7 +81,7 @@ PUBLISHED = [
     ("arcface", "loss arcface.gradient", "detached"),
     ("mobilefacenet", "optimizer.weight_decay", 1e-4),
     ("mobilefacenet", "training.epochs", 40),
-    ("adaface", "loss.margin", 0.4),
+    ("adaface", "loss adaface.margin", 0.4),
     ("adaface", "loss adaface.concentration", 0.333),
     ("adaface", "optimizer.weight_decay", 1e-4),
     ("adaface", "augmentation.crop", 0.2),
@@ -91,7 +91,7 @@ PUBLISHED = [
     ("vit", "optimizer.weight_decay", 0.1),
     ("vit", "training.batch_size", 8 * 256 * 12),
     ("vit", "optimizer.accumulation_steps", 12),
-    ("vit", "loss.margin", 0.4),
+    ("vit", "loss cosface.margin", 0.4),
 ]
 
 # Of each original: the steps of its own batches at which the learning rate changes, and to which shares of it.
@@ -249,27 +249,27 @@ def test_mirror_images_are_measured_with_where_the_original_had_them():
 
 
 def test_train_triplet_keeps_what_a_file_says_of_triplets(repository, tmp_path):
-    (tmp_path / "own.ini").write_text("[loss]\ntriplet_weight = 1\n[data]\nimages_per_identity = 8\n")
-    (tmp_path / "none.ini").write_text("[loss]\nhead = arcface\ncentre_weight = 0.3\n")
-    (tmp_path / "half.ini").write_text("[loss]\nhead = none\ntriplet_weight = 2\n")
+    (tmp_path / "own.ini").write_text("[loss batch_hard_triplet]\nweight = 1\n[data]\nimages_per_identity = 8\n")
+    (tmp_path / "none.ini").write_text("[loss]\nhead = arcface\n[loss angular_centre]\nweight = 0.3\n")
+    (tmp_path / "half.ini").write_text("[loss]\nhead = none\n[loss batch_hard_triplet]\nweight = 2\n")
     (tmp_path / "bare.ini").write_text("[loss]\nhead = none\n")
     program = (
         "from keras_face import config; import sys, train_triplet\n"
         "for path in sys.argv[1:]:\n"
         "    loaded = config.load(path, train_triplet.triplets(lambda *more: config.load(path, more)))\n"
-        "    loss = loaded.loss\n"
-        "    print(loss.head, loss.centre_weight, loss.triplet_weight, loaded.data.images_per_identity)"
+        "    print(loaded.loss.head, loaded.loss_weights, loaded.data.images_per_identity)"
     )
     paths = [tmp_path / f"{name}.ini" for name in ("own", "none", "half", "bare")] + [repository / "config.ini.example"]
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, paths)], cwd=repository, check=True, capture_output=True, text=True
     )
-    ten = "none 0.0 10.0 4"
-    assert done.stdout.splitlines() == ["none 0.0 1.0 8", ten, "none 0.0 2.0 4", ten, ten]
+    ten = "none {'batch_hard_triplet': 10.0} 4"
+    own, half = "none {'batch_hard_triplet': 1.0} 8", "none {'batch_hard_triplet': 2.0} 4"
+    assert done.stdout.splitlines() == [own, ten, half, ten, ten]
 
 
 def test_the_angular_centre_is_margin_centre_faces_alone():
-    assert [name for name in NAMES if load(name).loss.centre_weight] == ["margin_centre_face"]
+    assert [name for name in NAMES if "angular_centre" in load(name).loss_weights] == ["margin_centre_face"]
 
 
 def test_the_page_of_the_systems_names_every_recipe(repository):

@@ -11,13 +11,19 @@ def build(*overrides, num_identities=7, num_sequences=2, **more):
 
 def test_the_defaults_are_arcface_with_the_angular_centre_term_of_margin_centre_face():
     layers, weights = build()
-    assert weights == {"arcface": 1.0, "centre": 0.3}
-    assert (layers["arcface"].margin.margin, layers["arcface"].scale, layers["centre"].scale) == (0.5, 64.0, 64.0)
-    assert layers["centre"].head is layers["arcface"]
+    assert weights == {"arcface": 1.0, "angular_centre": 0.3}
+    assert (layers["arcface"].margin.margin, layers["arcface"].scale, layers["angular_centre"].scale) == (
+        0.5,
+        64.0,
+        64.0,
+    )
+    assert layers["angular_centre"].head is layers["arcface"]
 
 
-def test_margin_and_scale_of_the_section_reach_the_head_and_its_own_section_the_rest():
-    layers, _ = build("loss.head=cosface", "loss.margin=0.2", "loss.scale=20", "loss cosface.focal_gamma=2")
+def test_the_section_of_the_heads_name_holds_all_of_its_settings():
+    layers, _ = build(
+        "loss.head=cosface", "loss cosface.margin=0.2", "loss cosface.scale=20", "loss cosface.focal_gamma=2"
+    )
     head = layers["cosface"]
     assert (head.margin.margin, head.scale, head.focal_gamma) == (0.2, 20.0, 2)
     assert (head.num_identities, head.num_sequences) == (7, 2)
@@ -25,7 +31,7 @@ def test_margin_and_scale_of_the_section_reach_the_head_and_its_own_section_the_
 
 def test_further_losses_are_added_with_their_weights():
     layers, weights = build(
-        "loss.centre_weight=0",
+        "loss angular_centre.weight=0",
         "loss sequence_agents.weight=0.04",
         "loss centre_loss.weight=1",
         "loss centre_loss.centre_rate=0.1",
@@ -36,11 +42,11 @@ def test_further_losses_are_added_with_their_weights():
 
 
 def test_settings_of_a_loss_that_is_not_in_use_add_nothing_and_are_reported():
-    overrides = ["loss.head=cosface", "loss.centre_weight=0", "loss arcface.easy=True", "loss angular_centre.scale=8"]
+    overrides = ["loss.head=cosface", "loss arcface.easy=True", "loss batch_hard_triplet.margin=0.5"]
     layers, _ = build(*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1")
-    assert set(layers) == {"cosface", "n_pair"}
+    assert set(layers) == {"cosface", "angular_centre", "n_pair"}
     loaded = config.load(None, [*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1"])
-    assert building.unused_losses(loaded.loss, loaded.losses) == ["arcface", "angular_centre"]
+    assert building.unused_losses(loaded.loss, loaded.losses) == ["arcface", "batch_hard_triplet"]
 
 
 def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
@@ -59,10 +65,13 @@ def test_losses_that_draw_have_the_seed_of_the_run_unless_given_one():
     "overrides, parts",
     [
         (["loss.head=arcfase"], ["[loss] head", "'arcfase'", "nearest is 'arcface'"]),
-        (["loss.head=batch_hard_triplet", "loss.margin=0.1"], ["expected a classification loss"]),
-        (["loss.head=norm_softmax", "loss.margin=0.1"], ["norm_softmax", "'margin'"]),
-        (["loss.margin=4"], ["[loss] head arcface", "radians, got 4"]),
-        (["loss arcface.beyond_pie=cosine"], ["'beyond_pie'", "nearest is 'beyond_pi'"]),
+        (["loss.head=batch_hard_triplet", "data.images_per_identity=2"], ["expected a classification loss"]),
+        (
+            ["loss.head=norm_softmax", "loss norm_softmax.margin=0.1"],
+            ["[loss norm_softmax]", "margin: expected one of"],
+        ),
+        (["loss arcface.margin=4"], ["[loss arcface]", "radians, got 4"]),
+        (["loss arcface.beyond_pie=cosine"], ["[loss arcface]: beyond_pie:", "nearest is 'beyond_pi'"]),
         (["loss arcface.easy=3"], ["easy: expected True or False, got 3"]),
         (
             ["loss centre_loss.weight=1", "loss centre_loss.centre_rate=fast"],
@@ -70,6 +79,8 @@ def test_losses_that_draw_have_the_seed_of_the_run_unless_given_one():
         ),
         (["loss centre_los.weight=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
         (["loss centre_los.centre_rate=1"], ["[loss centre_los]", "nearest is 'centre_loss'"]),
+        (["loss angular_centre.weigth=0.5"], ["[loss angular_centre]: weigth", "nearest is 'weight'"]),
+        (["loss arcface.num_identities=9"], ["[loss arcface]: num_identities: expected one of weight, scale"]),
         (["loss cosface.scael=1"], ["[loss cosface]", "nearest is 'scale'"]),
         (["loss cosine_distillation.weight=1"], ["[loss cosine_distillation]", "needs a teacher"]),
     ],

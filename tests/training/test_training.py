@@ -143,7 +143,7 @@ def test_two_logical_cpus_end_in_the_weights_of_one_device(tmp_path):
     gentle = [
         "training.steps=2",
         "training.batch_size=16",
-        "loss.scale=8",
+        "loss arcface.scale=8",
         "loss angular_centre.scale=8",
         "schedule.learning_rate=0.001",
     ]
@@ -164,8 +164,8 @@ def test_the_last_checkpoints_are_kept_and_tensorboard_has_what_was_seen(uninter
     kept = sorted(path.name for path in uninterrupted.glob("checkpoints/ckpt-*.index"))
     assert kept == ["ckpt-36.index", "ckpt-38.index", "ckpt-40.index"]
     assert tags(uninterrupted) >= {
-        "train/loss", "train/arcface", "train/centre", "train/accuracy", "train/learning_rate", "train/embedding_norm",
-        "train/target_angle", "train/crops",
+        "train/loss", "train/arcface", "train/angular_centre", "train/accuracy", "train/learning_rate",
+        "train/embedding_norm", "train/target_angle", "train/crops",
     }  # fmt: skip
 
 
@@ -187,10 +187,10 @@ def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
         "synthetic.difficulty=0.4",
         "synthetic.test_difficulty=0.4",
         "schedule.learning_rate=0.05",
-        "loss.margin=0.1",
-        "loss.scale=16",
+        "loss arcface.margin=0.1",
+        "loss arcface.scale=16",
         "loss angular_centre.scale=16",
-        "loss.centre_weight=0",
+        "loss angular_centre.weight=0",
         "model.backbone=iresnet18",
         "model.width=0.25",
         "model.embedding_size=64",
@@ -239,8 +239,8 @@ def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp
     run(
         tmp_path,
         "loss.head=none",
-        "loss.centre_weight=0",
-        "loss.triplet_weight=10",
+        "loss angular_centre.weight=0",
+        "loss batch_hard_triplet.weight=10",
         "data.images_per_identity=4",
         f"model.model_path={uninterrupted}",
         "schedule.learning_rate=0",

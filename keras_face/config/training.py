@@ -1,0 +1,101 @@
+"""The sections about a run: where, how long, how the weights move, and which model is kept."""
+
+import dataclasses
+
+from keras_face.config.setting import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Where and how a run computes."""
+
+    output_dir: str = setting("output/run", "Folder of everything a run writes; a run started again there goes on.")
+    seed: int = setting(0, "Seed of weights, order and augmentation.", 0, 2**31 - 1)
+    strategy: str = setting(
+        "mirrored",
+        "mirrored: all GPUs of this machine, or its CPU; one_device; multi_worker: the machines that TF_CONFIG names.",
+        choices=("mirrored", "one_device", "multi_worker"),
+    )
+    logical_cpus: int = setting(0, "Logical CPU devices to stand for as many GPUs; 0: the machine's devices.", 0, 64)
+    precision: str = setting(
+        "float32",
+        "Compute type; weights, losses and embeddings stay float32.",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    deterministic: bool = setting(False, "Bit-identical operations on one device, slower (op determinism).")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """How gradients move the weights."""
+
+    name: str = setting("sgd", "Optimizer.", choices=("sgd", "adam", "adamw", "sgdw", "lamb"))
+    momentum: float = setting(0.9, "Momentum of sgd and sgdw.", 0, 0.9999)
+    nesterov: bool = setting(False, "Nesterov's form of the momentum.")
+    weight_decay: float = setting(
+        1e-4, "Decay of kernels, prototypes, gammas and PReLU slopes (not of biases and betas).", 0, 1
+    )
+    stage_decay: float = setting(
+        1.0,
+        "Learning rate of each stage of the network, as a share of that of the stage after it; 1: one for all.",
+        0,
+        1,
+    )
+    clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0: any.", 0)
+    accumulation_steps: int = setting(
+        1, "Parts that a batch is computed in, one after the other, to save memory.", 1, 4096
+    )
+    ema: float = setting(
+        0.0, "Decay of the moving average of the network's weights, which is exported; 0: none.", 0, 0.99999
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """The learning rate of each step."""
+
+    kind: str = setting(
+        "piecewise",
+        "Course of the learning rate after the warm-up.",
+        choices=("piecewise", "cosine", "polynomial", "constant"),
+    )
+    learning_rate: float = setting(1e-3, "Learning rate after the warm-up.", 0)
+    warmup_steps: int = setting(0, "Steps of linear warm-up from 0.", 0)
+    lr_steps: tuple[int, ...] = setting(
+        (40000, 60000, 80000), "piecewise: steps of a change, for batches of 512; scaled.", 1
+    )
+    lr_factors: tuple[float, ...] = setting(
+        (0.5, 0.3, 0.1), "piecewise: learning rate from there on, as shares of learning_rate.", 0
+    )
+    end_learning_rate: float = setting(0.0, "cosine, polynomial: learning rate at the last step.", 0)
+    power: float = setting(2.0, "polynomial: its power.", 0.01, 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How much is trained, and what happens how often."""
+
+    batch_size: int = setting(
+        512, "Examples per step over all replicas; a multiple of replicas * accumulation_steps.", 1
+    )
+    steps: int = setting(0, "Steps to train; 0: by epochs.", 0)
+    epochs: float = setting(0.0, "Passes over the photos to train; 0: by steps.", 0)
+    show_info_interval: int = setting(20, "Steps between updates of the console line and scalars.", 1)
+    summary_interval: int = setting(300, "Steps between histograms and image sheets in TensorBoard.", 1)
+    validate_interval: int = setting(2000, "Steps between validations; 0: only after the last step.", 0)
+    ckpt_interval: int = setting(2000, "Steps between checkpoints.", 1)
+    saver_maxkeep: int = setting(3, "Newest checkpoints that are kept, besides the best.", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationConfig:
+    """How a model is measured, and which one is kept."""
+
+    best: str = setting(
+        "last",
+        "Model that is exported and measured: the last; the best on lfw or on ytf while training; either: the last "
+        "that was the best so far on one of them.",
+        choices=("last", "lfw", "ytf", "either"),
+    )
+    flip: bool = setting(True, "Embed each photo and its mirror image.")
+    baselines: bool = setting(False, "Measure grey pixels and the untrained network beside the trained one.")
