@@ -8,7 +8,6 @@ With --config, the photos are those of its [data] train; records that do not exi
 would. With --records, they are those of that folder, at their own size unless data.image_size is given.
 """
 
-import dataclasses
 from pathlib import Path
 
 from absl import flags
@@ -47,7 +46,7 @@ def main() -> str:
     preview.write_preview(
         OUTPUT.value,
         mixture.mix(datasets, weights, settings.data.balance),
-        augmentation.Augmentation(**dataclasses.asdict(settings.augmentation)),
+        augmentation.Augmentation.of(settings.augmentation),
         image_size,
         crop_from=settings.data.crop_from or None,
         rows=ROWS.value,

@@ -1,111 +1,50 @@
 """Random changes of a training image, each a pure function of the image and a seed."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 from keras_face.augmentation.colour import recoloured
 from keras_face.augmentation.draws import NUMBERS, Draws, either, numbers, when
-from keras_face.augmentation.erasing import SMALLEST_ERASED, erased
+from keras_face.augmentation.erasing import erased
 from keras_face.augmentation.geometry import cropped, mirrored_where, moved
 from keras_face.augmentation.quality import blurred, compressed, low_resolution
-from keras_face.augmentation.rand_augment import LARGEST_MAGNITUDE, rand_augmented
+from keras_face.augmentation.rand_augment import rand_augmented
 from keras_face.backend import tf
+from keras_face.config import AugmentationConfig
+from keras_face.config.setting import check_value
 from keras_face.masks.online import wear_mask
-
-_RANGES = {  # of what is not in [0, 1]
-    "shift": (0, 0.5),
-    "scale": (0, 0.5),
-    "rotation": (0, math.pi),
-    "contrast": (0, 0.99),  # at 1 an image could lose all of its contrast
-    "saturation": (0, 0.99),
-    "hue": (0, 0.5),
-    "crop_area": (0.02, 1),
-    "low_resolution_scale": (0.05, 1),
-    "blur_sigma": (0.1, 16),
-    "jpeg_quality": (1, 100),
-    "erase_area": (SMALLEST_ERASED, 1),
-    "rand_augment": (0, 16),
-    "rand_augment_magnitude": (0, LARGEST_MAGNITUDE),
-}
 
 
 @dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What is done to a training image, in this order; what is off is no part of the graph.
+class Augmentation(AugmentationConfig):
+    """Changes a training image as its settings say; what is off is no part of the graph.
 
-    Args:
-        mask: Probability of a drawn face mask, [0, 1]; before all else, because it is put where an aligned face is.
-        flip: Probability of a horizontal mirror, [0, 1].
-        move_probability: Probability that `shift` and `scale` are applied, [0, 1].
-        shift: Largest translation, as a share of the side, [0, 0.5]; what comes in is mirrored.
-        scale: Largest zoom in or out, as a share of the size, [0, 0.5].
-        rotation_probability: Probability that `rotation` is applied, [0, 1].
-        rotation: Largest rotation about the centre, radians, [0, pi].
-        colour_probability: Probability that `hue`, `saturation`, `contrast` and `brightness` are applied, [0, 1].
-        hue: Largest turn of the colour circle, as a share of it, [0, 0.5].
-        saturation: Largest change of the distance from grey, as a share, [0, 0.99].
-        grey: Probability of a grey image, [0, 1].
-        contrast: Largest change of the distance from the mean, as a share, [0, 0.99].
-        brightness: Largest amount added or taken away, as a share of full scale, [0, 1].
-        rand_augment_probability: Probability of RandAugment, [0, 1].
-        rand_augment: Operations of RandAugment, one after the other, [0, 16]; 0: none. Paper: 2.
-        rand_augment_magnitude: Strength of these, [0, 10]. Paper: 9.
-        crop: Probability that all but a random rectangle is black, [0, 1]. AdaFace: 0.2.
-        crop_area: Smallest share of the image that such a crop leaves, [0.02, 1]. AdaFace: 0.2.
-        low_resolution: Probability that the image is scaled down and up again, [0, 1]. AdaFace: 0.2.
-        low_resolution_scale: Smallest scale of that, [0.05, 1]. AdaFace: 0.2.
-        blur: Probability of a Gaussian blur, [0, 1].
-        blur_sigma: Largest standard deviation of it, pixels, [0.1, 16].
-        jpeg: Probability of a further JPEG compression, [0, 1].
-        jpeg_quality: Lowest quality of it, libjpeg's scale, [1, 100].
-        erase: Probability that a random rectangle of 2 % to `erase_area` of the image becomes noise, [0, 1].
-        erase_area: Largest share of the image that is erased, [0.02, 1].
+    In this order: mask, flip, shift with scale and rotation, colour with grey, RandAugment, crop, low resolution, blur,
+    JPEG, erase. The mask comes first because it is put where an aligned face is.
+
+    Args: those of `AugmentationConfig`, where each has its default, its range and its comment.
 
     Call arguments:
         image: uint8 [height, width, 3], static shape.
         seed: int64 [2].
 
     Returns: uint8 [height, width, 3].
-    Raises: ValueError if an option is out of range.
+    Raises: ValueError if an option is out of range, or a number of operations or a quality is not whole.
     Reference: Kim et al. 2022, AdaFace, https://arxiv.org/abs/2204.00964 (crop, low resolution, colour, each with
         probability 0.2); the others' are with their functions.
     """
 
-    flip: float = 0.5
-    move_probability: float = 1.0
-    shift: float = 0.0
-    scale: float = 0.0
-    rotation_probability: float = 1.0
-    rotation: float = 0.0
-    colour_probability: float = 1.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    grey: float = 0.0
-    rand_augment_probability: float = 1.0
-    rand_augment: int = 0
-    rand_augment_magnitude: float = 9.0
-    crop: float = 0.0
-    crop_area: float = 0.2
-    low_resolution: float = 0.0
-    low_resolution_scale: float = 0.2
-    blur: float = 0.0
-    blur_sigma: float = 2.0
-    jpeg: float = 0.0
-    jpeg_quality: int = 30
-    erase: float = 0.0
-    erase_area: float = 0.33
-    mask: float = 0.0
-
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            low, high = _RANGES.get(name, (0, 1))
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be in [{low:.4g}, {high:.4g}], got {value}")
-            if name in ("rand_augment", "jpeg_quality") and value != int(value):
-                raise ValueError(f"{name} must be a whole number, got {value}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            check_value(field, value, field.name)
+            if field.type is int and value != int(value):
+                raise ValueError(f"{field.name}: expected a whole number, got {value}")
+
+    @classmethod
+    def of(cls, settings: AugmentationConfig) -> "Augmentation":
+        """Returns what the section [augmentation] of a configuration asks for."""
+        return cls(**dataclasses.asdict(settings))
 
     def each(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         """Returns what the call makes of each image: uint8 [n, height, width, 3].

@@ -33,7 +33,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationConfig:
-    """Random changes of each training photo; see `data.augment.Augmentation`."""
+    """Random changes of each training photo; see `augmentation.augmentation.Augmentation`."""
 
     flip: float = setting(0.5, "Probability of a horizontal mirror.", 0, 1)
     move_probability: float = setting(1.0, "Probability that shift and scale are applied.", 0, 1)

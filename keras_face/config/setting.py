@@ -16,7 +16,7 @@ def setting(
     return dataclasses.field(default=default, metadata={"comment": comment, "range": (low, high), "choices": choices})
 
 
-def check(field: dataclasses.Field, value: Any, where: str) -> None:
+def check_value(field: dataclasses.Field, value: Any, where: str) -> None:
     """Raises ValueError, which begins with `where`, if a value is not in its field's range or not of its choices."""
     low, high = field.metadata["range"]
     for number in value if isinstance(value, tuple) else (value,):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from keras_face.config.model import NamedLossConfig
-from keras_face.config.setting import check
+from keras_face.config.setting import check_value
 
 _OF_EVERY_LOSS = {field.name: field for field in dataclasses.fields(NamedLossConfig)}
 
@@ -25,7 +25,7 @@ def value_of(field: dataclasses.Field, text: str, where: str) -> Any:
         value: Any = tuple(_scalar(item, part.strip(), where) for part in text.strip("[]()").split(",") if part.strip())
     else:
         value = _scalar(kind, text, where)
-    check(field, value, where)
+    check_value(field, value, where)
     return value
 
 

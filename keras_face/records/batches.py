@@ -1,6 +1,5 @@
 """The batches of a training, and the names of the photos in one that went wrong."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +38,7 @@ class Batches:
                 f"images_per_identity), got {training.batch_size}"
             )
         self._mixture, self._data = mixture, data
-        self._augmentation = Augmentation(**dataclasses.asdict(config.augmentation))
+        self._augmentation = Augmentation.of(config.augmentation)
         self._order: dict[str, Any] = {
             "batch_size": training.batch_size,
             "seed": config.run.seed,

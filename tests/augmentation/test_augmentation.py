@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from keras_face import config
-from keras_face.augmentation import rand_augment
+from keras_face.augmentation import erasing, rand_augment
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
 
@@ -217,15 +217,26 @@ def test_what_is_off_is_no_part_of_the_graph():
         assert kind in operations(**{name: 1 if name == "rand_augment" else 0.5}), name
 
 
-def test_the_configuration_has_every_option_with_its_default_and_range():
-    of_config = {field.name: field for field in dataclasses.fields(config.AugmentationConfig)}
-    assert {name: field.default for name, field in of_config.items()} == dataclasses.asdict(Augmentation())
-    for name, field in of_config.items():
-        for limit in field.metadata["range"]:
-            Augmentation(**{name: limit})
-        beyond = field.metadata["range"][1] + 1
-        with pytest.raises(ValueError, match=f"{name} must be in"):
-            Augmentation(**{name: beyond})
+def test_every_option_is_checked_where_it_is_given():
+    for field in dataclasses.fields(Augmentation):
+        low, high = field.metadata["range"]
+        for limit in (low, high):
+            Augmentation(**{field.name: limit})
+        for beyond in (low - 1, high + 1, math.nan):
+            with pytest.raises(ValueError, match=rf"^{field.name}: expected a number in \["):
+                Augmentation(**{field.name: beyond})
+
+
+def test_the_ranges_of_the_settings_are_those_of_the_code():
+    ranges = {field.name: field.metadata["range"] for field in dataclasses.fields(Augmentation)}
+    assert ranges["erase_area"][0] == erasing.SMALLEST_ERASED
+    assert ranges["rand_augment_magnitude"][1] == rand_augment.LARGEST_MAGNITUDE
+
+
+def test_a_section_of_a_configuration_becomes_the_same_augmentation():
+    assert Augmentation.of(config.AugmentationConfig()) == Augmentation()
+    overrides = [f"augmentation.{name}={value}" for name, value in EVERYTHING.items()]
+    assert Augmentation.of(config.load(None, overrides).augmentation) == Augmentation(**EVERYTHING)
 
 
 # How often
@@ -430,5 +441,5 @@ def test_no_magnitude_leaves_all_but_what_has_none():
 
 
 def test_fractions_of_operations_are_refused():
-    with pytest.raises(ValueError, match=r"rand_augment must be a whole number, got 1\.5"):
+    with pytest.raises(ValueError, match=r"rand_augment: expected a whole number, got 1\.5"):
         Augmentation(rand_augment=1.5)

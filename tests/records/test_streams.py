@@ -546,5 +546,5 @@ def test_one_option_does_not_change_what_another_draws():
 )
 def test_an_option_out_of_range_is_refused(options):
     (name,) = options
-    with pytest.raises(ValueError, match=f"{name} must be in "):
+    with pytest.raises(ValueError, match=f"{name}: expected a number in "):
         Augmentation(**options)
