@@ -46,7 +46,7 @@ def writing_rate(photos: Path, output: Path) -> float:
     """Returns crops/s from a folder of photos to records."""
     start = time.perf_counter()
     summary = from_photos.write_folder(photos, output, progress=False)
-    return summary.photos / (time.perf_counter() - start)
+    return summary.counts["photos"] / (time.perf_counter() - start)
 
 
 def bare_rate(encoded: tf.Tensor, dct_method: str) -> float:

@@ -16,6 +16,7 @@ from keras_face.alignment import masked, masked_landmarks
 from keras_face.alignment.detector import Detector
 from keras_face.masks import colours, drawing, wardrobe
 from keras_face.photos import encoding
+from keras_face.photos.summary import Summary
 
 SOURCE = flags.DEFINE_string("source", None, "Folder with one folder of photos per person.", required=True)
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of masked twins to make or go on with.", required=True)
@@ -54,7 +55,7 @@ def find_landmarks() -> masked_landmarks.Landmarks:
     return masked_landmarks.aligned if LANDMARKS.value == "aligned" else masked_landmarks.Detected(Detector())
 
 
-def main() -> masked.Summary:
+def main() -> Summary:
     find = find_landmarks()
     file = LANDMARKS_FILE.value and Path(LANDMARKS_FILE.value)
     digest = file and hashlib.sha256(file.read_bytes()).hexdigest()[:16]

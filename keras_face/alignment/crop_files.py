@@ -1,10 +1,8 @@
 """A folder of photos becomes a folder of aligned crops, or records."""
 
-import dataclasses
 import errno
 import os
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,35 +10,20 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.alignment.aligner import Aligner, Crop
 from keras_face.alignment.detector import Face
 from keras_face.alignment.journal import Journal, open_journal
 from keras_face.alignment.sheet import write_sheet
 from keras_face.photos import checked
-from keras_face.photos.encoding import ENCODINGS, encoded, write_csv, write_whole
+from keras_face.photos.encoding import ENCODINGS, encoded
 from keras_face.photos.files import PhotoError
 from keras_face.photos.lists import crop_names, list_files
 from keras_face.photos.reader import read_photos
+from keras_face.photos.summary import Summary, write_skipped
 from keras_face.records import photo_sets, writing
 
 Listed = tuple[Path, list[str], list[tuple[str, str]]]  # what `list_files` returns
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What became of photos: how many gave how many crops, and name and reason of each file left out."""
-
-    photos: int
-    crops: int
-    folders: int
-    skipped: Sequence[tuple[str, str]]
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.crops:,} crops of {self.photos:,} photos in {self.folders:,} folders, {len(self.skipped):,} skipped"
-        ]
-        reasons = Counter(reason for _, reason in self.skipped).most_common()
-        return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons])
 
 
 def align_folder(
@@ -140,7 +123,7 @@ def _align(
                 bar.update(len(group))
         entries = [journal.entries[name] for name in names]
         skipped = [*skipped, *((entry["name"], entry["reason"]) for entry in entries if "reason" in entry)]
-        write_csv(output / "skipped.csv", ("name", "reason"), skipped)
+        write_skipped(output, skipped)
     entries = [entry for entry in entries if "crops" in entry]
     if not entries:
         some = checked.some([f"{name} ({reason})" for name, reason in skipped])
@@ -148,7 +131,9 @@ def _align(
     if sheet is not None:
         write_sheet(Path(sheet), root, output, entries, aligner.template)
     crops = [crop["name"] for entry in entries for crop in entry["crops"]]
-    return Summary(len(entries), len(crops), len({os.path.dirname(name) for name in crops}), skipped), crops
+    folders = len({os.path.dirname(name) for name in crops})
+    told = f"{len(crops):,} crops of {len(entries):,} photos in {folders:,} folders, {len(skipped):,} skipped"
+    return Summary(told, {"photos": len(entries), "crops": len(crops), "folders": folders}, skipped), crops
 
 
 def _made(
@@ -173,7 +158,7 @@ def _written(
         crop_name = f"{base}.{number}.{encoding}" if numbered else f"{base}.{encoding}"
         data = encoded(crop.pixels, encoding)
         try:
-            write_whole(journal.folder / crop_name, data)
+            files.write_bytes(journal.folder / crop_name, data)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

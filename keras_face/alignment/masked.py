@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-from collections import Counter
-from collections.abc import Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -11,34 +9,21 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.alignment.journal import Journal, open_journal
 from keras_face.alignment.masked_landmarks import Landmarks
 from keras_face.alignment.masked_sheet import write_sheet
 from keras_face.masks import wearing
 from keras_face.masks.wardrobe import Mask, Wardrobe, generator
 from keras_face.photos import checked
-from keras_face.photos.encoding import ENCODINGS, encoded, write_csv, write_whole
+from keras_face.photos.encoding import ENCODINGS, encoded
 from keras_face.photos.files import PhotoError
 from keras_face.photos.lists import crop_names, list_files
 from keras_face.photos.reader import read_photos
+from keras_face.photos.summary import Summary, write_skipped
 
 LIST = "masked.csv"
 LIST_HEADER = ("original", "masked", "person", "picture", "colour", "pattern", "accent")
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What became of photos: how many have masked twins, and name and reason of each file left out."""
-
-    photos: int
-    twins: int
-    people: int
-    skipped: Sequence[tuple[str, str]]
-
-    def __str__(self) -> str:
-        first = f"{self.twins:,} masked twins of {self.photos:,} photos, {self.people:,} people, "
-        reasons = Counter(reason for _, reason in self.skipped).most_common()
-        return "\n".join([f"{first}{len(self.skipped):,} skipped", *(f"{n:>9,}  {reason}" for reason, n in reasons)])
 
 
 def mask_folder(
@@ -124,16 +109,20 @@ def mask_folder(
                 bar.update(len(group))
         entries = [journal.entries[name] for name in names]
     skipped = [*skipped, *((entry["name"], entry["reason"]) for entry in entries if "reason" in entry)]
-    write_csv(output / "skipped.csv", ("name", "reason"), skipped)
+    write_skipped(output, skipped)
     twins = [(entry["name"], entry["crops"][0]) for entry in entries if "crops" in entry]
     if not twins:
         some = checked.some([f"{name} ({reason})" for name, reason in skipped])
         raise ValueError(f"no photo got a mask; left out: {some}")
     rows = [(name, twin["name"], _person(name), *(twin[column] for column in LIST_HEADER[3:])) for name, twin in twins]
-    write_csv(output / LIST if list_file is None else Path(list_file), LIST_HEADER, rows)
+    files.write_csv(output / LIST if list_file is None else list_file, LIST_HEADER, rows)
     if sheet is not None:
         write_sheet(Path(sheet), [(root / name, output / twin["name"]) for name, twin in twins])
-    return Summary(len(names), len(twins), len({_person(name) for name, _ in twins}), skipped)
+    counts = {"photos": len(names), "twins": len(twins), "people": len({_person(name) for name, _ in twins})}
+    told = (
+        f"{len(twins):,} masked twins of {len(names):,} photos, {counts['people']:,} people, {len(skipped):,} skipped"
+    )
+    return Summary(told, counts, skipped)
 
 
 def _person(name: str) -> str:
@@ -147,5 +136,5 @@ def _written(journal: Journal, name: str, twin_name: str, result: "tuple[Mask, b
         path.unlink(missing_ok=True)
         return {"reason": str(result)}
     mask, data = result
-    write_whole(path, data)
+    files.write_bytes(path, data)
     return {"crops": [{"name": twin_name, "bytes": len(data), **dataclasses.asdict(mask)}]}

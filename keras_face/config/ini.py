@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_face import files
 from keras_face.config.checks import check_together
 from keras_face.config.data import DatasetConfig
 from keras_face.config.model import DEFAULT_LOSSES, LossConfig, NamedLossConfig
@@ -71,7 +72,7 @@ def write_config(config: Config, path: str | os.PathLike) -> None:
         )
     for name, values in sorted(config.losses.items()):
         parts += section_text(f"{_LOSS}{name}", values, comments)
-    Path(path).write_text("\n".join(parts), encoding="utf-8")
+    files.write_text(path, "\n".join(parts))
 
 
 def section_text(name: str, values: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:

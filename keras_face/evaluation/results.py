@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.angles import d_prime
-from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.identification import IdentificationRate
 from keras_face.evaluation.intervals import Interval, clopper_pearson
 from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
@@ -258,8 +258,7 @@ def write_results(
         content["identification"] = identified
     if comparisons:
         content["comparisons"] = [dataclasses.asdict(comparison) for comparison in comparisons]
-    with unfinished(Path(path)) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    files.write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def read_results(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_face import files
 from keras_face.backend import tf
 
 FACTS = Path("assets") / "keras_face.json"
@@ -128,10 +129,6 @@ def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping
     facts["thresholds"] = {**facts.get("thresholds", {}), **thresholds}
     text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     # Not beside it: TF Serving and copies of the folder would see an asset that is none.
-    unfinished = Path(folder).parent / f".{Path(folder).name}-{path.name}.{os.getpid()}"
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with files.whole_file(path, beside=folder) as part:
+        part.write_text(text, encoding="utf-8")
     return path

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_face import files
 from keras_face.backend import keras, tf
 from keras_face.export.embedder import FACTS
 from keras_face.export.warm_up import WARM_UP, requests_of
@@ -89,11 +90,8 @@ def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, f
         step: Training step; the version number. A version that exists is replaced.
         facts: What else `keras_face.json` should say, JSON values.
     """
-    export_dir = Path(export_dir)
-    target, unfinished = export_dir / str(step), export_dir / f".unfinished-{step}"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    target = Path(export_dir, str(step))
     signatures = {"serving_default": model.module.embed, "serving_bytes": model.module.embed_bytes}
-    tf.saved_model.save(model.module, os.fspath(unfinished), signatures=signatures)
     all_facts = {
         "image_size": list(model.image_size),
         "colour_order": "rgb",
@@ -102,17 +100,15 @@ def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, f
         "thresholds": {},
         **facts,
     }
-    _write(unfinished / FACTS, (json.dumps(all_facts, indent=2) + "\n").encode())
-    with_warm_up = unfinished / WARM_UP
-    with_warm_up.parent.mkdir()
-    with tf.io.TFRecordWriter(os.fspath(with_warm_up)) as writer:
-        for request in requests_of(model.image_size):
-            writer.write(request)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+    with files.scratch_folder(target) as scratch:
+        unfinished = scratch / target.name
+        tf.saved_model.save(model.module, os.fspath(unfinished), signatures=signatures)
+        files.write_text(unfinished / FACTS, json.dumps(all_facts, indent=2) + "\n")
+        with_warm_up = unfinished / WARM_UP
+        with_warm_up.parent.mkdir()
+        with tf.io.TFRecordWriter(os.fspath(with_warm_up)) as writer:
+            for request in requests_of(model.image_size):
+                writer.write(request)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
     return target
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)

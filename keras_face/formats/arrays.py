@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from keras_face.formats import packed
-from keras_face.records import photo_sets, writing
+from keras_face.photos.summary import Summary
+from keras_face.records import writing
 
 COLOUR_ORDERS = ("rgb", "bgr")
 
@@ -60,7 +61,7 @@ def write_arrays(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes an array of photos as records, and returns the summary; labels become 0, 1, ... in their order.
 
     Args:

@@ -1,6 +1,5 @@
 """Packed test sets, InsightFace's .bin and margin-centre-face's lfw.np, to and from a folder of photos and pairs."""
 
-import csv
 import dataclasses
 import os
 import pickle
@@ -11,37 +10,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity, folds_by_position, read_pairs
-from keras_face.formats.unfinished import unfinished
 from keras_face.photos import checked
 from keras_face.photos.checked import photo_size
+from keras_face.photos.summary import Summary, write_skipped
 
 _PNG_SIGNATURE = b"\x89PNG"
 
 
-@dataclasses.dataclass(frozen=True)
-class PairsSummary:
-    """What was written of a test set, and whether its folds stay what they were."""
-
-    photos: int
-    genuine: int
-    impostor: int
-    left_out: int
-    same_folds: bool
-
-    def __str__(self) -> str:
-        lines = [f"{self.photos:,} photos, {self.genuine:,} genuine and {self.impostor:,} impostor pairs"]
-        if self.left_out:
-            lines.append(f"{self.left_out:,} pairs left out")
-        if not self.same_folds:
-            lines.append("the 10 folds of the result are not those of the source, so its accuracy may differ a little")
-        return "\n".join(lines)
-
-
 def unpack(
     source: str | os.PathLike, output_dir: str | os.PathLike, *, skip_damaged: bool = False, progress: bool = True
-) -> PairsSummary:
+) -> Summary:
     """Writes a packed test set as a folder that `eval.test_lfw --source` measures, and returns the summary.
 
     The folder has `photos/00000.jpg` ..., each photo once, and `pairs.txt`, lines `1,path,path` (same person) or
@@ -61,7 +42,7 @@ def unpack(
     packed = read_bin(source) if source.suffix == ".bin" else read_np(source)
     damaged: dict[str, str] = {}
     paths: dict[str, str] = {}
-    with unfinished(output_dir) as folder:
+    with files.new_folder(output_dir) as folder:
         (folder / "photos").mkdir()
         for number, photo in enumerate(tqdm(packed.photos, "writing", unit=" photos", disable=not progress)):
             image = photo if isinstance(photo, bytes) else cv2.imencode(".png", photo[..., ::-1])[1].tobytes()
@@ -85,17 +66,11 @@ def unpack(
         if not kept:
             raise ValueError(f"{source}: no pair of photos is left")
         (folder / "pairs.txt").write_text("".join(f"{same},{left},{right}\n" for same, left, right in kept))
-        with open(folder / "skipped.csv", "w", encoding="utf-8", newline="") as file:
-            rows = [(f"photo {number}", reason) for number, reason in damaged.items()]
-            csv.writer(file).writerows([("name", "reason"), *rows])
-    genuine = np.array([same for same, _, _ in kept], bool)
-    return PairsSummary(
-        photos=len(paths),
-        genuine=int(genuine.sum()),
-        impostor=int((~genuine).sum()),
-        left_out=len(packed.pairs.left) - len(kept),
-        same_folds=len(kept) == len(packed.pairs.left) and _same_folds(packed.pairs, folds_by_polarity),
-    )
+        write_skipped(folder, [(f"photo {number}", reason) for number, reason in damaged.items()])
+    genuine = sum(same for same, _, _ in kept)
+    left_out = len(packed.pairs.left) - len(kept)
+    same_folds = not left_out and _same_folds(packed.pairs, folds_by_polarity)
+    return _summary(len(paths), genuine, len(kept) - genuine, left_out, same_folds)
 
 
 def pack(
@@ -104,7 +79,7 @@ def pack(
     pairs_file: str | os.PathLike | None = None,
     *,
     progress: bool = True,
-) -> PairsSummary:
+) -> Summary:
     """Writes photos and their pairs as an InsightFace .bin, pickled (images, flags), and returns the summary.
 
     The photos stay as they are, byte for byte. The pairs are in the order of their folds, as InsightFace cuts ten
@@ -118,7 +93,7 @@ def pack(
 
     Raises: ValueError: A photo is missing or none, a line of the pairs is not as expected, or the output exists.
     """
-    data, output = Path(data), Path(output)
+    data, output = Path(data), files.check_new(output)
     if output.suffix != ".bin":
         raise ValueError(f"output must end in .bin, by which it is known, got {output}")
     pairs = read_pairs(data / "pairs.txt" if pairs_file is None else pairs_file)
@@ -133,17 +108,23 @@ def pack(
     order = np.argsort(pairs.fold, kind="stable").tolist()
     encoded = [images[side[row]] for row in order for side in (pairs.left, pairs.right)]
     flags = [bool(pairs.genuine[row]) for row in order]
-    with unfinished(output, folder=False) as scratch, open(scratch, "wb") as file:
+    with files.opened_whole(output) as file:
         pickle.dump((encoded, flags), file, protocol=4)
     ordered = dataclasses.replace(pairs, genuine=pairs.genuine[order], fold=pairs.fold[order])
     genuine = int(pairs.genuine.sum())
-    return PairsSummary(
-        photos=len(keys),
-        genuine=genuine,
-        impostor=len(flags) - genuine,
-        left_out=0,
-        same_folds=_same_folds(ordered, lambda flags: folds_by_position(flags.size)),
-    )
+    same_folds = _same_folds(ordered, lambda flags: folds_by_position(flags.size))
+    return _summary(len(keys), genuine, len(flags) - genuine, 0, same_folds)
+
+
+def _summary(photos: int, genuine: int, impostor: int, left_out: int, same_folds: bool) -> Summary:
+    """Returns what was written of a test set, and whether its folds stay what they were."""
+    lines = [f"{photos:,} photos, {genuine:,} genuine and {impostor:,} impostor pairs"]
+    if left_out:
+        lines.append(f"{left_out:,} pairs left out")
+    if not same_folds:
+        lines.append("the 10 folds of the result are not those of the source, so its accuracy may differ a little")
+    counts = {"photos": photos, "genuine": genuine, "impostor": impostor, "left_out": left_out}
+    return Summary("\n".join(lines), counts)
 
 
 def _same_folds(pairs: Pairs, cut: Callable[[np.ndarray], np.ndarray]) -> bool:

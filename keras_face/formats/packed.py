@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_face.photos import checked
+from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
 
@@ -69,7 +70,7 @@ def write_packed(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes packed photos as records, and returns the summary; labels become 0, 1, ... in the same order.
 
     What was left out, and why, is in `skipped.csv` beside the records.
@@ -120,7 +121,7 @@ def write_packed(
         total=sum(-(-len(rows) // set_size) for rows in people),
         progress=progress,
     )
-    return photo_sets.Summary(len(people), len(rows), skipped)
+    return photo_sets.summary(len(people), len(rows), skipped)
 
 
 def _most_common(sizes: np.ndarray) -> tuple[int, int]:

@@ -15,7 +15,8 @@ from keras_face.formats.rec_layout import Problems, RecPhotos
 from keras_face.formats.recordio import RecordFile
 from keras_face.photos import checked, headers
 from keras_face.photos.checked import photo_size
-from keras_face.records import photo_sets, writing
+from keras_face.photos.summary import Summary
+from keras_face.records import writing
 
 COLOUR_ORDERS = ("rgb", "bgr")
 _NUMPY = b"\x93NUMPY"
@@ -91,7 +92,7 @@ def write_from_rec(
     set_size: int = 1,
     skip_damaged: bool = False,
     progress: bool = True,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes the photos of a .rec file as records, and returns the summary; labels become 0, 1, ... in their order.
 
     Beside the .rec are read: the .idx of its name, without which the whole .rec is gone through all the same; the .lst

@@ -1,6 +1,5 @@
 """Records become train.rec, train.idx, train.lst and property, as InsightFace's trainers read them."""
 
-import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -10,26 +9,14 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_face.backend import tf
+from keras_face.files import new_folder
 from keras_face.formats.image_records import pack
 from keras_face.formats.recordio import RecordWriter
-from keras_face.formats.unfinished import unfinished
+from keras_face.photos.summary import Summary
 from keras_face.records.dataset import DatasetInfo, open_dataset, parse
 
 _EXACT = 2**24  # float32, the type of labels, holds every whole number up to this one
 _BATCH_SIZE = 64  # records that are parsed at a time
-
-
-@dataclasses.dataclass(frozen=True)
-class RecSummary:
-    """What was written: people, photos, and sequences of unknown people that were left out."""
-
-    people: int
-    photos: int
-    sequences_left_out: int
-
-    def __str__(self) -> str:
-        left_out = f", {self.sequences_left_out:,} sequences of unknown people left out"
-        return f"{self.people:,} people, {self.photos:,} photos{left_out if self.sequences_left_out else ''}"
 
 
 def write_rec(
@@ -39,7 +26,7 @@ def write_rec(
     identity_records: bool = True,
     skip_unknown: bool = False,
     progress: bool = True,
-) -> RecSummary:
+) -> Summary:
     """Writes a dataset as a .rec file with index, list and property file, and returns the summary.
 
     The photos are the same, byte for byte, in the shuffled order of the records.
@@ -74,7 +61,7 @@ def write_rec(
             f"{last}{'; --noidentity_records numbers people only' if identity_records else ''}"
         )
     names = [""] * num_photos
-    with unfinished(output_dir) as folder, RecordWriter(folder / "train.rec") as rec:
+    with new_folder(output_dir) as folder, RecordWriter(folder / "train.rec") as rec:
         if identity_records:
             rec.write(0, pack([starts[-1], last], 0, b""))
         following = starts.copy()
@@ -93,7 +80,11 @@ def write_rec(
             lines.writelines(f"{line}\n" for line in names)
         height, width = dataset.image_size
         (folder / "property").write_text(f"{dataset.num_identities},{height},{width}\n", encoding="ascii")
-    return RecSummary(dataset.num_identities, num_photos, dataset.num_sequences)
+    told = f"{dataset.num_identities:,} people, {num_photos:,} photos"
+    if dataset.num_sequences:
+        told += f", {dataset.num_sequences:,} sequences of unknown people left out"
+    numbers = {"people": dataset.num_identities, "photos": num_photos, "sequences_left_out": dataset.num_sequences}
+    return Summary(told, numbers)
 
 
 def _photos(dataset: DatasetInfo) -> Iterator[tuple[int, str, bytes]]:

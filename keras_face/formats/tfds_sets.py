@@ -4,19 +4,19 @@ import dataclasses
 import functools
 import operator
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.backend import tf
 from keras_face.formats import packed
 from keras_face.formats.recordio import RecordFile, RecordWriter
 from keras_face.photos.checked import photo_size
-from keras_face.records import photo_sets, writing
+from keras_face.photos.summary import Summary
+from keras_face.records import writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ def write_tfds(
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes a set of TensorFlow Datasets as records, and returns the summary.
 
     People whose label is text are numbered in the order of their names. The photos are gathered in a file beside the
@@ -75,13 +75,11 @@ def write_tfds(
     """
     if (name is None) == (builder_dir is None):
         raise ValueError(f"expected either the name of a set or the folder of one, got {name!r} and {builder_dir!r}")
-    writing.check_new(output)
+    path = writing.check_new(output)
     builder = _builder(name, builder_dir, data_dir)
     _check_features(builder.info, image_key, label_key)
-    parent = Path(output.path if isinstance(output, writing.Output) else output).absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".from_tfds.", dir=parent) as scratch:
-        gathered = Path(scratch, "photos.rec")
+    with files.scratch_folder(f"{path}.photos") as scratch:
+        gathered = scratch / "photos.rec"
         people, sizes, reasons = [], [], {}
         with RecordWriter(gathered) as writer:
             examples = _examples(builder, split, image_key, label_key)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_face import files
+
 ERROR, WARNING, NOTE = "error", "warning", "note"
 DROP, LOOK, MOVE = "drop", "look", "move to "
 _COLUMNS = ("name", "identity", "finding", "angle", "suggestion")
@@ -112,7 +114,7 @@ def write_report(report: Report, folder: Path) -> str:
     severities = Counter(finding.severity for finding in report.findings)
     lines += ["", ", ".join(f"{severities[kind]} {kind}s" for kind in (ERROR, WARNING, NOTE)) + f"; see {folder}"]
     facts = {"status": report.status, "datasets": report.facts, "findings": found}
-    (folder / FINDINGS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    files.write_text(folder / FINDINGS, json.dumps(facts, indent=2) + "\n")
     return "\n".join(lines)
 
 
@@ -132,12 +134,11 @@ def new_folder(path: str | os.PathLike) -> Path:
 
 def write_list(path: str | os.PathLike, entries: Sequence[Entry]) -> None:
     """Writes entries as CSV with a line of column names; angles in radians."""
-    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for entry in entries:
-            angle = "" if entry.angle is None else f"{entry.angle:.4f}"
-            writer.writerow((entry.name, entry.identity, entry.finding, angle, entry.suggestion))
+    angles = ("" if entry.angle is None else f"{entry.angle:.4f}" for entry in entries)
+    rows = (
+        (one.name, one.identity, one.finding, angle, one.suggestion) for one, angle in zip(entries, angles, strict=True)
+    )
+    files.write_csv(path, _COLUMNS, rows)
 
 
 def read_list(path: str | os.PathLike) -> list[Entry]:

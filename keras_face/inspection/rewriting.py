@@ -1,6 +1,5 @@
 """A dataset written again without what a list drops, and with the labels that it gives; never in place."""
 
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 
@@ -10,25 +9,10 @@ from keras_face.backend import tf
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
 from keras_face.inspection.sources import photo_names
 from keras_face.photos import images
+from keras_face.photos.summary import Summary
 from keras_face.records import writing
 
 _JPEG_QUALITY = 98  # of photos that must be encoded again
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What was written: the new dataset, and how many photos were dropped and moved."""
-
-    dataset: writing.DatasetInfo
-    dropped: int
-    moved: int
-
-    def __str__(self) -> str:
-        info = self.dataset
-        return (
-            f"{info.path}: {info.num_identities:,} people, {info.num_images:,} photos; {self.dropped:,} photos "
-            f"dropped, {self.moved:,} given another label"
-        )
 
 
 class _Lists:
@@ -148,7 +132,17 @@ def rewrite(
         total=total,
         progress=progress,
     )
-    return Summary(written, len(skipped), moved)
+    counts = {
+        "people": written.num_identities,
+        "photos": written.num_images,
+        "dropped": len(skipped),
+        "moved": moved,
+    }
+    told = (
+        f"{written.path}: {written.num_identities:,} people, {written.num_images:,} photos; {len(skipped):,} photos "
+        f"dropped, {moved:,} given another label"
+    )
+    return Summary(told, counts)
 
 
 def _records(info: writing.DatasetInfo) -> Iterator[tuple[str, int, list[bytes]]]:

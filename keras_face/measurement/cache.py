@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_face.evaluation.features.unfinished import unfinished
+from keras_face import files
 from keras_face.measurement.photos import Embeddings
 
 logger = logging.getLogger("keras_face")
@@ -62,7 +62,7 @@ class EmbeddingCache:
 
     def put(self, key: str, found: Embeddings) -> None:
         """Writes the embeddings of a key; the entry appears whole or not at all."""
-        with unfinished(self._path(key)) as temporary, open(temporary, "wb") as file:
+        with files.opened_whole(self._path(key)) as file:
             checksum = np.array(_checksum(key, found))
             np.savez(file, embeddings=found.embeddings, norms=found.norms, checksum=checksum)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.features import read_features, write_scores
-from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import IdentificationResult, Measured, VerificationResult, versions, write_results
@@ -214,7 +214,7 @@ def _write_scores(path: Path, measured: Measured, large: bool) -> None:
     arrays = {"similarity": measured.similarity, "genuine": measured.pairs.genuine}
     if measured.pairs.fold.any():
         arrays["fold"] = measured.pairs.fold
-    with unfinished(path) as temporary, open(temporary, "wb") as file:
+    with files.opened_whole(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

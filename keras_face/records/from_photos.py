@@ -3,6 +3,7 @@
 import os
 
 from keras_face.photos import checked, people
+from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
 
@@ -15,7 +16,7 @@ def write_folder(
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
     decode: bool = False,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes a folder with one folder of aligned photos per person as records, and returns the summary.
 
     What was left out, and why, is in `skipped.csv` beside the records.
@@ -45,7 +46,7 @@ def write_list(
     set_size: int = 1,
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
-) -> photo_sets.Summary:
+) -> Summary:
     """Writes the photos of a list file as records, and returns the summary; the rest is as in `write_folder`.
 
     The names of the people are their labels in the file, which become 0, 1, ... in the same order.

@@ -1,27 +1,12 @@
 """Checked photos of people become records: sets of photos of one person."""
 
-import dataclasses
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from keras_face.photos.checked import People, Photo, read_bytes
+from keras_face.photos.summary import Skipped, Summary
 from keras_face.records import writing
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What became records, and what did not: name and reason of each file, folder or person left out."""
-
-    people: int
-    photos: int
-    skipped: Sequence[tuple[str, str]]
-
-    def __str__(self) -> str:
-        reasons = Counter(reason for _, reason in self.skipped)
-        lines = [f"{self.people:,} people, {self.photos:,} photos, {len(self.skipped):,} skipped"]
-        return "\n".join(lines + [f"{count:>9,}  {reason}" for reason, count in reasons.most_common()])
 
 
 def write_photos(
@@ -53,7 +38,13 @@ def write_photos(
         total=len(sets),
         progress=progress,
     )
-    return Summary(len(found.photos), sum(map(len, found.photos.values())), found.skipped)
+    return summary(len(found.photos), sum(map(len, found.photos.values())), found.skipped)
+
+
+def summary(people: int, photos: int, skipped: Skipped) -> Summary:
+    """Returns the summary of people and photos that became records."""
+    told = f"{people:,} people, {photos:,} photos, {len(skipped):,} skipped"
+    return Summary(told, {"people": people, "photos": photos}, skipped)
 
 
 class PhotoSet(NamedTuple):

@@ -8,16 +8,12 @@ shards and `dataset_info.json`:
     index.npy          label, number of images and bytes of every record, in the order of the shards
 """
 
-import contextlib
-import csv
 import dataclasses
-import fcntl
 import io
 import json
 import operator
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
@@ -25,8 +21,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.backend import tf
 from keras_face.photos.headers import is_photo
+from keras_face.photos.summary import write_skipped
 from keras_face.records.dataset import COLOUR_ORDER, FORMAT, INDEX_DTYPE, DatasetInfo, open_dataset, parse, shard_files
 
 
@@ -58,10 +56,7 @@ class FaceSet:
 
 def check_new(output: "Output | str | os.PathLike") -> Path:
     """Returns the folder to make; ValueError if it exists."""
-    path = Path(output.path if isinstance(output, Output) else output)
-    if os.path.lexists(path):
-        raise ValueError(f"output_dir must not exist yet, but {path} does")
-    return path
+    return files.check_new(output.path if isinstance(output, Output) else output)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +121,10 @@ def write_records(
     if colour_order != COLOUR_ORDER:
         raise ValueError(f"colour_order must be {COLOUR_ORDER!r}: encode the images as RGB, got {colour_order!r}")
     height, width = (operator.index(side) for side in image_size)
-    with _scratch(path) as scratch, tqdm(items, "writing", total, unit=" records", disable=not progress) as shown:
+    with (
+        files.scratch_folder(path) as scratch,
+        tqdm(items, "writing", total, unit=" records", disable=not progress) as shown,
+    ):
         examples = builder.Examples(load, len(identities))
         folder = builder.prepare(scratch, shown, examples, output.num_shards, output.beam_runner, output.beam_options)
         index = _scan(shard_files(folder)[0])
@@ -147,8 +145,7 @@ def write_records(
         (folder / "index.npy").write_bytes(encoded_index.getbuffer())
         (folder / "identities.json").write_text(json.dumps(list(identities), indent=0))
         (folder / "metadata.json").write_text(json.dumps({"keras_face": facts}, indent=2))
-        with open(folder / "skipped.csv", "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            csv.writer(file).writerows([("name", "reason"), *skipped])
+        write_skipped(folder, skipped)
         folder.rename(path)
     return open_dataset(path)
 
@@ -178,22 +175,3 @@ def _count_labels(labels: np.ndarray, identities: Sequence[str]) -> int:
             f"labels < 0 must be -1, -2, ... without gaps, got {np.count_nonzero(present < 0)} down to {-num_sequences}"
         )
     return num_sequences
-
-
-@contextlib.contextmanager
-def _scratch(output_dir: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `output_dir` for this process alone, and removes it in the end."""
-    scratch = output_dir.with_name(f"{output_dir.name}.incomplete")
-    scratch.mkdir(parents=True, exist_ok=True)
-    with open(scratch / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process is writing {output_dir}") from None
-        try:
-            for left in scratch.iterdir():  # by a run that was killed
-                if left.is_dir():
-                    shutil.rmtree(left)
-            yield scratch
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)

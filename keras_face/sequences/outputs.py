@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.alignment.templates import Template
-from keras_face.photos.encoding import write_csv
+from keras_face.photos.summary import write_skipped
 from keras_face.records import writing
 from keras_face.sequences.store import StoredTrack, face_set
 
@@ -49,12 +50,13 @@ def write_records(
         total=len(tracks),
         progress=progress,
     )
-    write_csv(Path(output.path, "tracks.csv"), _HEADER, _rows(tracks, identities, [track.name for track in tracks]))
+    files.write_csv(
+        Path(output.path, "tracks.csv"), _HEADER, _rows(tracks, identities, [track.name for track in tracks])
+    )
 
 
 def write_folders(
     path: Path,
-    scratch: Path,
     tracks: Sequence[StoredTrack],
     identities: Sequence[str],
     skipped: Sequence[tuple[str, str]],
@@ -64,7 +66,6 @@ def write_folders(
 
     Args:
         path: Folder to make.
-        scratch: Folder that it is until it is complete, on the same file system.
         tracks: Labelled; a person's are numbered from 0, each unknown one is a person of its own, `unknown_000001`.
         identities: Names of the labels 0, 1, ...
         skipped: Name and reason of what was left out.
@@ -79,14 +80,14 @@ def write_folders(
         if track.label < 0 and person in identities:
             raise ValueError(f"{person!r} is both a known person and the name of an unknown one")
         names.append(f"{person}/{next(counts[person])}")
-    for track, name in zip(tqdm(tracks, "writing", unit=" tracks", disable=not progress), names, strict=True):
-        folder = scratch / name
-        folder.mkdir(parents=True)
-        for frame, image in zip(track.frames, track.images(), strict=True):
-            (folder / f"{frame:06d}.jpg").write_bytes(image)
-    write_csv(scratch / "skipped.csv", ("name", "reason"), skipped)
-    write_csv(scratch / "tracks.csv", _HEADER, _rows(tracks, identities, names))
-    scratch.rename(path)
+    with files.new_folder(path) as output:
+        for track, name in zip(tqdm(tracks, "writing", unit=" tracks", disable=not progress), names, strict=True):
+            folder = output / name
+            folder.mkdir(parents=True)
+            for frame, image in zip(track.frames, track.images(), strict=True):
+                (folder / f"{frame:06d}.jpg").write_bytes(image)
+        write_skipped(output, skipped)
+        files.write_csv(output / "tracks.csv", _HEADER, _rows(tracks, identities, names))
 
 
 def _rows(

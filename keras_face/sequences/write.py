@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from keras_face import files
 from keras_face.alignment.detector import Detector
 from keras_face.photos import checked
+from keras_face.photos.summary import Skipped, Summary
 from keras_face.records import writing
 from keras_face.sequences import outputs, people, tracks, videos
 from keras_face.sequences.sheet import save_sheet
@@ -20,49 +21,6 @@ from keras_face.sequences.store import StoredTrack, put
 
 IDENTITIES_FROM = ("none", "folders")
 _DROPPED = (tracks.SMALL, tracks.UNSURE, tracks.SHORT, tracks.DUPLICATES, tracks.THINNED, tracks.UNDECIDED)
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What became of the videos.
-
-    Args:
-        videos: Found in the source.
-        identities: People with a name and a track.
-        known: Tracks of these.
-        unknown: Tracks of people without a name.
-        photos: Of all tracks.
-        counts: Frames, faces and tracks on the way, and what was dropped, by the names in `tracks`.
-        skipped: Name and reason of each file that was not used, or not to its end.
-        seconds: That reading, finding and following took.
-    """
-
-    videos: int
-    identities: int
-    known: int
-    unknown: int
-    photos: int
-    counts: Counter[str]
-    skipped: Sequence[tuple[str, str]]
-    seconds: float
-
-    def __str__(self) -> str:
-        counts, looked_at = self.counts, self.counts[tracks.LOOKED_AT]
-        lines = [
-            f"{self.known + self.unknown:,} tracks of {self.photos:,} photos: {self.known:,} of {self.identities:,} "
-            f"known people, {self.unknown:,} of unknown ones",
-            f"from {self.videos:,} videos, {counts[tracks.FRAMES]:,} frames, of which {looked_at:,} were looked at: "
-            f"{counts[tracks.FACES]:,} faces, {counts[tracks.TRACKS]:,} tracks followed, "
-            f"{looked_at / max(self.seconds, 1e-9):.1f} frames/s",
-        ]
-        lines += [f"{counts[name]:>9,}  {name}: dropped" for name in _DROPPED if counts[name]]
-        if self.skipped:
-            lines.append(f"{len(self.skipped):,} files or videos are in skipped.csv:")
-            reasons = Counter(reason for _, reason in self.skipped)
-            lines += [f"{count:>9,}  {reason}" for reason, count in reasons.most_common(20)]
-            if len(reasons) > 20:
-                lines.append(f"           and {len(reasons) - 20:,} other reasons")
-        return "\n".join(lines)
 
 
 def write_sequences(
@@ -119,11 +77,10 @@ def write_sequences(
         raise ValueError("nobody is known to be alone: expected identity_list or identities_from too")
     find_faces = find_faces or Detector(min_face_size=settings.min_face_size)
     counts: Counter[str] = Counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{path.name}.incomplete-", dir=path.parent) as scratch:
+    with files.scratch_folder(f"{path}.tracks") as scratch:
         begin = time.perf_counter()
         with (
-            open(Path(scratch, "photos"), "wb") as store,
+            open(scratch / "photos", "wb") as store,
             tqdm(desc="following faces", unit=" frames", disable=not progress) as bar,
         ):
 
@@ -141,23 +98,47 @@ def write_sequences(
             reasons = checked.some([f"{name} ({reason})" for name, reason in skipped])
             raise ValueError(f"expected at least one track in {source}, got none; left out: {reasons or 'nothing'}")
         if as_folders:
-            outputs.write_folders(path, Path(scratch, "folders"), stored, identities, skipped, progress)
+            outputs.write_folders(path, stored, identities, skipped, progress)
         else:
             how = f"videos {source}, {_said(sampling)}, {_said(settings)}"
             outputs.write_records(output, stored, identities, settings.template, how, skipped, progress)
         if sheet is not None:
             save_sheet(sheet, stored, identities)
-    known = sum(track.label >= 0 for track in stored)
-    return Summary(
-        videos=len(found),
-        identities=len(identities),
-        known=known,
-        unknown=len(stored) - known,
-        photos=sum(len(track.frames) for track in stored),
-        counts=counts,
-        skipped=skipped,
-        seconds=seconds,
-    )
+    return _summary(stored, len(found), len(identities), counts, skipped, seconds)
+
+
+def _summary(
+    stored: Sequence[StoredTrack],
+    num_videos: int,
+    num_identities: int,
+    counts: Counter[str],
+    skipped: Skipped,
+    seconds: float,
+) -> Summary:
+    """Returns what became of the videos.
+
+    Args:
+        stored: The tracks that were written.
+        num_videos: Found in the source.
+        num_identities: People with a name and a track.
+        counts: Frames, faces and tracks on the way, and what was dropped, by the names in `tracks`.
+        skipped: Name and reason of each file that was not used, or not to its end.
+        seconds: That reading, finding and following took.
+    """
+    known, photos = sum(track.label >= 0 for track in stored), sum(len(track.frames) for track in stored)
+    unknown, looked_at = len(stored) - known, counts[tracks.LOOKED_AT]
+    lines = [
+        f"{len(stored):,} tracks of {photos:,} photos: {known:,} of {num_identities:,} known people, "
+        f"{unknown:,} of unknown ones",
+        f"from {num_videos:,} videos, {counts[tracks.FRAMES]:,} frames, of which {looked_at:,} were looked at: "
+        f"{counts[tracks.FACES]:,} faces, {counts[tracks.TRACKS]:,} tracks followed, "
+        f"{looked_at / max(seconds, 1e-9):.1f} frames/s",
+    ]
+    lines += [f"{counts[name]:>9,}  {name}: dropped" for name in _DROPPED if counts[name]]
+    if skipped:
+        lines.append(f"{len(skipped):,} files or videos are in skipped.csv:")
+    of_tracks = {"identities": num_identities, "known": known, "unknown": unknown, "photos": photos}
+    return Summary("\n".join(lines), {"videos": num_videos, **of_tracks, **counts}, skipped)
 
 
 def _people(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_face import files
 from keras_face.backend import keras, tf
 
 _SIGMA = 3.0  # where the smooth L1 distance turns from a parabola into lines: at 1 / sigma^2
@@ -163,11 +164,9 @@ class MeanImages:
 
     def save(self, step: int) -> None:
         """Copies the means as they are now, for a run that will go on from this step."""
-        unfinished = self._folder / ".mean_images.npy"
-        with unfinished.open("wb") as file:
+        with files.opened_whole(self._folder / f"mean_images-{step}.npy") as file:
             np.save(file, self.means)
             np.save(file, self.seen)
-        unfinished.rename(self._folder / f"mean_images-{step}.npy")
         steps = sorted(int(match.group(1)) for path in os.listdir(self._folder) if (match := _SNAPSHOT.fullmatch(path)))
         for old in steps[:-2]:  # two, as the run may be killed before the checkpoint of this step is written
             (self._folder / f"mean_images-{old}.npy").unlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_face import files
 from keras_face.backend import tf
 from keras_face.export import find_version
 from keras_face.records.dataset import DatasetInfo
@@ -71,10 +72,7 @@ def names_of(datasets: Iterable[DatasetInfo]) -> list[str]:
 
 def write_names(folder: Path, names: Sequence[str]) -> None:
     """Notes the names of a run's identities beside its checkpoints."""
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{FILE}"
-    unfinished.write_text(json.dumps(list(names), indent=0), encoding="utf-8")
-    unfinished.rename(folder / FILE)
+    files.write_text(folder / FILE, json.dumps(list(names), indent=0))
 
 
 def read_names(folder: Path) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_a_folder_becomes_crops_in_its_layout(tmp_path):
     reasons = skipped(tmp_path / "out")
     assert reasons.keys() == {"A b/text.jpg", "A b/empty.jpg"}
     assert reasons["A b/empty.jpg"] == "an empty file"
-    assert (summary.photos, summary.crops, summary.folders) == (4, 4, 4)
+    assert (summary.counts["photos"], summary.counts["crops"], summary.counts["folders"]) == (4, 4, 4)
     assert "4 crops of 4 photos in 4 folders, 2 skipped\n        1  an empty file" in str(summary)
 
 
@@ -163,7 +164,7 @@ def test_one_photo_and_names_of_undecodable_bytes_are_taken(tmp_path):
     os.rename(source / "x.png", source / name)
     align_folder(source, tmp_path / "folder", ALIGNED, "png", progress=False)
     assert files(tmp_path / "folder") == {name}
-    assert align_folder(source, tmp_path / "folder", ALIGNED, "png", progress=False).crops == 1
+    assert align_folder(source, tmp_path / "folder", ALIGNED, "png", progress=False).counts["crops"] == 1
     align_folder(source / name, tmp_path / "one", ALIGNED, "jpg", progress=False)
     assert files(tmp_path / "one") == {os.fsdecode(b"b\xff.jpg")}
 
@@ -231,7 +232,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
     Counted.seen, Counted.stop_at = [], None
     summary = align_folder(source, output, Counted(TEMPLATE, None), progress=False)
     assert Counted.seen == ["4.png", "5.png", "6.png", "7.png", "8.png", "9.png"]
-    assert (summary.crops, skipped(output).keys()) == (10, {"bad.png"})
+    assert (summary.counts["crops"], skipped(output).keys()) == (10, {"bad.png"})
     for number in range(10):
         np.testing.assert_allclose(read_photo(output / f"{number}.jpg")[..., 0].mean(), number * 20, atol=2)
     Counted.seen = []
@@ -259,7 +260,7 @@ def test_all_faces_are_numbered_and_old_ones_go(tmp_path):
     make = Several(TEMPLATE, None, "all")
     summary = align_folder(tmp_path / "in", tmp_path / "out", make, progress=False)
     assert files(tmp_path / "out") == {"a.1.jpg", "a.2.jpg", "a.3.jpg", "a.1.1.jpg"}
-    assert (summary.photos, summary.crops) == (2, 4)
+    assert (summary.counts["photos"], summary.counts["crops"]) == (2, 4)
     save(tmp_path / "in" / "a.png", 2)
     align_folder(tmp_path / "in", tmp_path / "out", make, progress=False)
     assert files(tmp_path / "out") == {"a.1.jpg", "a.2.jpg", "a.1.1.jpg"}
@@ -297,21 +298,17 @@ def test_no_crop_at_all_is_an_error_that_says_why(tmp_path):
     assert skipped(tmp_path / "out").keys() == {"a.jpg"}
 
 
-def test_a_full_disk_leaves_no_half_crop(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_half_crop(tmp_path):
     save(tmp_path / "in" / "a.png")
-    save(tmp_path / "in" / "b.png")
-    write = Path.write_bytes
-
-    def full(path, data):
-        if not (tmp_path / "out" / "a.jpg").exists():
-            return write(path, data)
-        write(path, data[:100])
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match="No space left"):
+    noise = np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "in" / "b.png")  # its crop is larger than the disk has room for
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{tmp_path / 'out' / 'b.jpg'}'"):
             align_folder(tmp_path / "in", tmp_path / "out", ALIGNED, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "b.jpg" not in files(tmp_path / "out")
     align_folder(tmp_path / "in", tmp_path / "out", ALIGNED, progress=False)
     assert files(tmp_path / "out") == {"a.jpg", "b.jpg"}

@@ -46,7 +46,7 @@ def twins(folder):
 
 def test_twins_have_the_layout_of_their_photos_and_a_list(source, tmp_path):
     summary = make(source, tmp_path / "out", sheet=tmp_path / "sheet.png", list_file=tmp_path / "twins.csv")
-    assert (summary.photos, summary.twins, summary.people) == (5, 4, 2)
+    assert (summary.counts["photos"], summary.counts["twins"], summary.counts["people"]) == (5, 4, 2)
     assert str(summary).startswith("4 masked twins of 5 photos, 2 people, 1 skipped")
     listed = rows(tmp_path / "twins.csv")
     assert list(listed[0]) == list(masked.LIST_HEADER)

@@ -35,7 +35,7 @@ def test_an_array_becomes_records_with_every_pixel(tmp_path, order, packed):
         summary = convert(tmp_path, tmp_path / "all.npz", None, colour_order=order)
     else:
         summary = convert(tmp_path, *save(tmp_path), colour_order=order)
-    assert (summary.people, summary.photos) == (3, 7)
+    assert (summary.counts["people"], summary.counts["photos"]) == (3, 7)
     assert writing.open_dataset(tmp_path / "out").identities == ("-4", "7", "30")
     found = sorted((name, decode(image).numpy().tolist()) for name, (image,) in read(tmp_path / "out"))
     rgb = IMAGES if order == "rgb" else IMAGES[..., ::-1]
@@ -88,7 +88,7 @@ def test_an_array_that_is_not_in_the_file_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", x=IMAGES, y=LABELS)
     with pytest.raises(ValueError, match="no array 'images' in it, but x, y"):
         convert(tmp_path, tmp_path / "a.npz", None)
-    assert convert(tmp_path, tmp_path / "a.npz", None, images_key="x", labels_key="y").photos == 7
+    assert convert(tmp_path, tmp_path / "a.npz", None, images_key="x", labels_key="y").counts["photos"] == 7
 
 
 def test_the_command_takes_arrays(tmp_path, monkeypatch, capsys):

@@ -106,7 +106,7 @@ def test_files_that_mxnet_wrote_are_read_byte_for_byte(tmp_path, repository, nam
     for suffix in ("rec", "idx") if indexed else ("rec",):
         shutil.copy(repository / "tests" / "formats" / "mxnet" / f"{name}.{suffix}", tmp_path)
     summary = convert(tmp_path / f"{name}.rec", tmp_path / "out")
-    assert (summary.people, summary.photos, list(summary.skipped)) == (3, 6, [])
+    assert (summary.counts["people"], summary.counts["photos"], list(summary.skipped)) == (3, 6, [])
     found = [(person, hashlib.sha256(image).hexdigest()[:16]) for person, image in photos(tmp_path / "out")]
     assert sorted(found) == sorted(MXNET_PHOTOS)
     assert writing.open_dataset(tmp_path / "out").image_size == (12, 10)
@@ -132,7 +132,7 @@ def test_photos_of_a_person_are_dealt_to_sets_and_few_are_left_out(tmp_path):
     people = [[jpeg(10 * label + n) for n in range(count)] for label, count in enumerate([5, 1, 2])]
     rec = write_rec(tmp_path / "faces" / "train.rec", insightface(people))
     summary = convert(rec, tmp_path / "out", set_size=2, min_photos=2)
-    assert (summary.people, summary.photos) == (2, 7)
+    assert (summary.counts["people"], summary.counts["photos"]) == (2, 7)
     assert skipped(tmp_path / "out") == [("1", "fewer than 2 good photos")]
     assert sorted((person, len(images)) for person, images in read(tmp_path / "out")) == [
         ("0", 1), ("0", 2), ("0", 2), ("2", 2),
@@ -219,7 +219,7 @@ def test_what_is_left_of_a_damaged_file_can_be_taken(tmp_path):
     with pytest.raises(ValueError, match=f"train.rec, offset {offset}: a part that should end"):
         convert(rec, tmp_path / "out")
     summary = convert(rec, tmp_path / "out", skip_damaged=True)
-    assert summary.photos == 5
+    assert summary.counts["photos"] == 5
     assert photos(tmp_path / "out") == [row for row in named(PEOPLE) if row[1] != PEOPLE[0][1]]
     names = [name for name, _ in skipped(tmp_path / "out")]
     assert names == [f"train.rec, offset {offset}", "train.rec, record 2"]

@@ -136,7 +136,7 @@ def test_the_list_applied_gives_the_people_back(planted, oracle, tmp_path):
     assert sorted(map(len, together.values())) == [1] * PEOPLE, together  # one person under each name
     assert len(set.union(*together.values())) == PEOPLE
     dropped = sum(entry.suggestion == "drop" for entry in entries)
-    assert (summary.dropped, len(mended)) == (dropped, PEOPLE * PHOTOS - dropped)
+    assert (summary.counts["dropped"], len(mended)) == (dropped, PEOPLE * PHOTOS - dropped)
     assert len((tmp_path / "mended" / "skipped.csv").read_text().splitlines()) == dropped + 1
     assert list(clean(mended, oracle, tmp_path).entries) == []
 

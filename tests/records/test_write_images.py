@@ -55,7 +55,7 @@ def test_a_folder_per_person_becomes_records_labelled_in_the_order_of_the_names(
         for path in source.glob("*/*")
     }
     assert read(tmp_path / "out") == expected
-    assert (summary.people, summary.photos, summary.skipped) == (3, 6, [])
+    assert (summary.counts["people"], summary.counts["photos"], summary.skipped) == (3, 6, [])
     dataset = writing.open_dataset(tmp_path / "out")
     assert (dataset.identities, dataset.image_size) == (tuple(people), (12, 10))
     assert str(source) in dataset.source
@@ -148,8 +148,8 @@ def test_the_most_frequent_size_is_taken_unless_one_is_given(tmp_path):
     source = make_people(tmp_path / "photos", Anna=3)
     for photo in range(2):
         (source / "Anna" / f"wide{photo}.jpg").write_bytes(encoded(photo, (12, 20)))
-    assert write(source, tmp_path / "out").photos == 3
-    assert write(source, tmp_path / "wide", image_size=(12, 20)).photos == 2
+    assert write(source, tmp_path / "out").counts["photos"] == 3
+    assert write(source, tmp_path / "wide", image_size=(12, 20)).counts["photos"] == 2
     assert writing.open_dataset(tmp_path / "wide").image_size == (12, 20)
 
 
@@ -260,7 +260,7 @@ def test_the_command_writes_and_prints_a_summary_and_says_errors_in_one_line(tmp
 def test_lfw_is_written_whole(tmp_path, real_photos):
     lfw = real_photos / "lfw"
     summary = write(lfw / "aligned112", tmp_path / "out", lfw / "protocol" / "peopleDevTrain.txt", set_size=4)
-    assert (summary.people, summary.photos, list(summary.skipped)) == (4038, 9525, [])
+    assert (summary.counts["people"], summary.counts["photos"], list(summary.skipped)) == (4038, 9525, [])
     lines = (lfw / "protocol" / "peopleDevTrain.txt").read_text().splitlines()[1:]
     expected = {name: int(count) for name, count in (line.split("\t") for line in lines)}
     dataset = writing.open_dataset(tmp_path / "out")

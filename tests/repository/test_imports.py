@@ -22,7 +22,7 @@ LINES = (
     ("recognition",),
     ("commands",),
 )
-BESIDE = {"augmentation": {"masks"}}
+BESIDE = {"augmentation": {"masks"}, "config": {"files"}, "synthetic": {"photos"}}
 NEVER = {  # of the rooms below
     "evaluation": {"backend", "config"},
     "recognition": {"training"},

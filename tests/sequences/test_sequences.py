@@ -446,7 +446,7 @@ def test_of_faces_seen_together_the_largest_is_the_person_of_the_video(two_peopl
     # The face of 80 pixels is beside that of 90; the third track has the frames after the cut for itself.
     assert [labels[f"Anna/movie.avi/{number:05d}"] for number in (1, 2, 3)] == [1, -1, 1]
     assert [labels[f"Bo/frames/{number:05d}"] for number in (1, 2, 3)] == [0, -2, 0]
-    assert (summary.known, summary.unknown, summary.identities) == (4, 2, 2)
+    assert (summary.counts["known"], summary.counts["unknown"], summary.counts["identities"]) == (4, 2, 2)
 
 
 def test_other_shots_of_a_known_persons_video_are_dropped_unless_it_is_alone(tmp_path):

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_face import synthetic
 from keras_face.config import DatasetConfig, SyntheticConfig
 from keras_face.records import from_photos
 from keras_face.records.prepare import training_datasets
+from keras_face.synthetic import writing as synthetic
 from keras_face.synthetic.pose import TEMPLATE
 from keras_face.synthetic.shapes import FRACTION_BITS, shapes
 from keras_face.synthetic.writing import conditions, draw, person, track_conditions
@@ -262,7 +262,7 @@ WRITERS = {
 def test_existing_output_is_refused_and_left_alone(tmp_path, write):
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "precious.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"output_dir must be a folder that does not exist yet, got .*output"):
+    with pytest.raises(ValueError, match=r"output_dir must not exist yet, but .*output does"):
         write(tmp_path / "output")
     assert [path.name for path in tmp_path.rglob("*")] == ["output", "precious.txt"]
 

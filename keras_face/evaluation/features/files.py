@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.features.embeddings import Features
-from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.pickles import read_vectors
 
 _TEXT = (".txt", ".list", ".csv", ".tsv")
@@ -65,7 +65,7 @@ def write_features(path: str | os.PathLike, features: Features) -> None:
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: expected a file .npz to write embeddings to")
-    with unfinished(path) as temporary, open(temporary, "wb") as file:
+    with files.opened_whole(path) as file:
         np.savez(file, names=np.array(features.names, str), embeddings=features.embeddings, norms=features.norms)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.features.embeddings import Features
 
 _TYPES: dict[int, np.dtype] = {5: np.dtype("<f4"), 6: np.dtype("<f8")}  # OpenCV's CV_32F and CV_64F, one channel
@@ -49,7 +50,7 @@ def write_matrix(path: str | os.PathLike, values: np.ndarray) -> None:
     kind = kinds[values.dtype]
     rows, columns = values.shape if values.ndim == 2 else (values.size, 1)
     header = np.array([rows, columns, columns * values.dtype.itemsize, kind], _HEADER)
-    Path(path).write_bytes(header.tobytes() + np.ascontiguousarray(values, _TYPES[kind]).tobytes())
+    files.write_bytes(path, header.tobytes() + np.ascontiguousarray(values, _TYPES[kind]).tobytes())
 
 
 def read_megaface_features(folder: str | os.PathLike, names: Sequence[str], ending: str) -> Features:
@@ -112,9 +113,9 @@ def write_megaface_features(
     for row, name in enumerate(features.names):
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(f"{features.source}: expected names inside of {folder}, got {name!r}")
-        path = Path(folder, f"{name}{ending}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_matrix(path, features.embeddings[row] * (1 if normalised else features.norms[row]))
+        write_matrix(
+            Path(folder, f"{name}{ending}"), features.embeddings[row] * (1 if normalised else features.norms[row])
+        )
 
 
 def _file_of(paths: Sequence[Path]):

@@ -1,6 +1,5 @@
 """Files of similarities: each comparison with its outcome, computed elsewhere."""
 
-import csv
 import dataclasses
 import os
 import re
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.features.files import array, read_arrays
-from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity
 from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines
 
@@ -104,18 +103,15 @@ def write_scores(path: str | os.PathLike, pairs: Pairs, similarity: np.ndarray) 
         raise ValueError(f"{pairs.protocol}: expected {pairs.genuine.size} finite similarities, got {similarity.shape}")
     if path.suffix not in (".csv", ".npz"):
         raise ValueError(f"{path}: expected a file .csv or .npz to write similarities to")
-    with unfinished(path) as temporary:
-        if path.suffix == ".npz":
-            left, right = np.array(pairs.left, str), np.array(pairs.right, str)
-            with open(temporary, "wb") as file:
-                np.savez(file, similarity=similarity, genuine=pairs.genuine, fold=pairs.fold, left=left, right=right)
-            return
-        values = similarity.astype(np.float64).tolist()
-        genuine, fold = pairs.genuine.astype(int).tolist(), pairs.fold.tolist()
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["left", "right", "genuine", "fold", "similarity"])
-            writer.writerows(zip(pairs.left, pairs.right, genuine, fold, values, strict=True))
+    if path.suffix == ".npz":
+        left, right = np.array(pairs.left, str), np.array(pairs.right, str)
+        with files.opened_whole(path) as file:
+            np.savez(file, similarity=similarity, genuine=pairs.genuine, fold=pairs.fold, left=left, right=right)
+        return
+    values = similarity.astype(np.float64).tolist()
+    genuine, fold = pairs.genuine.astype(int).tolist(), pairs.fold.tolist()
+    rows = zip(pairs.left, pairs.right, genuine, fold, values, strict=True)
+    files.write_csv(path, ("left", "right", "genuine", "fold", "similarity"), rows)
 
 
 def _scores(

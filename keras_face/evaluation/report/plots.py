@@ -5,6 +5,7 @@ import os
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_face import files
 from keras_face.evaluation.report.canvas import Scores, png
 from keras_face.evaluation.report.curves import roc_figure
 from keras_face.evaluation.report.distributions import histogram_figure
@@ -22,7 +23,7 @@ def save_roc(path: str | os.PathLike, similarity: ArrayLike, genuine: ArrayLike,
     Raises: ValueError as `scores.roc`.
     """
     figure = roc_figure([Scores("ROC", np.asarray(similarity), np.asarray(genuine))], title=title)
-    _write(path, png(figure))
+    files.write_bytes(path, png(figure))
 
 
 def save_histogram(
@@ -34,9 +35,4 @@ def save_histogram(
 
     Raises: likewise.
     """
-    _write(path, png(histogram_figure(similarity, genuine, threshold=threshold, title=title)))
-
-
-def _write(path: str | os.PathLike, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
+    files.write_bytes(path, png(histogram_figure(similarity, genuine, threshold=threshold, title=title)))

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation import checks
-from keras_face.evaluation.features.unfinished import unfinished
 from keras_face.evaluation.intervals import LEVEL
 from keras_face.evaluation.report.canvas import Scores, png
 from keras_face.evaluation.report.crops import Crops
@@ -94,9 +93,7 @@ def write_report(
             )
         )
     body.append(section("notes", "How to read this", [paragraph(note) for note in _NOTES]))
-    text = page(title, body)
-    with unfinished(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    files.write_text(path, page(title, body))
 
 
 def _check(measured: Measured) -> None:
