@@ -1,8 +1,7 @@
 """Light and colour of an image."""
 
 from keras_face.backend import tf
-
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, the luminance of JPEG
+from keras_face.photos.luminance import LUMINANCE
 
 
 def to_uint8(pixels: tf.Tensor) -> tf.Tensor:
@@ -12,7 +11,7 @@ def to_uint8(pixels: tf.Tensor) -> tf.Tensor:
 
 def luminance_of(pixels: tf.Tensor) -> tf.Tensor:
     """Returns the luminance of float32 RGB pixels: [..., 1]."""
-    return tf.tensordot(pixels, tf.constant(_GREY), 1)[..., tf.newaxis]
+    return tf.tensordot(pixels, tf.constant(LUMINANCE), 1)[..., tf.newaxis]
 
 
 def recoloured(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_face.backend import tf
+from keras_face.photos.encoding import jpeg
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -20,7 +21,7 @@ def requests_of(image_size: Sequence[int]) -> list[bytes]:
     crop = np.full([*image_size, 3], 127, np.uint8)
     tensors = {
         ("serving_default", "images"): tf.make_tensor_proto(crop[np.newaxis]),
-        ("serving_bytes", "image_bytes"): tf.make_tensor_proto([tf.io.encode_jpeg(crop).numpy()]),
+        ("serving_bytes", "image_bytes"): tf.make_tensor_proto([jpeg(crop)]),
     }
     requests = []
     for (signature, argument), tensor in tensors.items():

@@ -7,10 +7,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_face.formats import packed
+from keras_face.photos import encoding
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
 
@@ -42,10 +42,8 @@ class LoadRow:
 
     def __call__(self, row: int) -> bytes:
         pixels = _array(self.path, self.key, self.version)[row]
-        bgr = np.ascontiguousarray(pixels if self.colour_order == "bgr" else pixels[..., ::-1])
-        if self.quality:
-            return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes()
-        return cv2.imencode(".png", bgr)[1].tobytes()
+        rgb = pixels[..., ::-1] if self.colour_order == "bgr" else pixels
+        return encoding.jpeg(rgb, self.quality) if self.quality else encoding.png(rgb)
 
 
 def write_arrays(

@@ -6,14 +6,13 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from keras_face import files
 from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity, folds_by_position, read_pairs
-from keras_face.photos import checked
+from keras_face.photos import checked, encoding
 from keras_face.photos.checked import photo_size
 from keras_face.photos.summary import Summary, write_skipped
 
@@ -45,7 +44,7 @@ def unpack(
     with files.new_folder(output_dir) as folder:
         (folder / "photos").mkdir()
         for number, photo in enumerate(tqdm(packed.photos, "writing", unit=" photos", disable=not progress)):
-            image = photo if isinstance(photo, bytes) else cv2.imencode(".png", photo[..., ::-1])[1].tobytes()
+            image = photo if isinstance(photo, bytes) else encoding.png(photo)
             size = photo_size(image)
             if isinstance(size, str):
                 damaged[str(number)] = size

@@ -6,14 +6,13 @@ import io
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from keras_face.formats import image_records, packed, rec_layout, rec_lists
 from keras_face.formats.rec_layout import Problems, RecPhotos
 from keras_face.formats.recordio import RecordFile
-from keras_face.photos import checked, headers
+from keras_face.photos import checked, encoding, headers
 from keras_face.photos.checked import photo_size
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
@@ -50,7 +49,7 @@ class LoadImage:
         pixels = self.pixels(image)
         if isinstance(pixels, str):
             raise ValueError(f"{self.path}, offset {offset}: {pixels}")
-        return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+        return encoding.png(pixels)
 
     def image(self, offset: int) -> bytes:
         """Returns the image of a record as it is in the file."""

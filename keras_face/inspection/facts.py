@@ -16,6 +16,7 @@ from keras_face.backend import tf
 from keras_face.inspection.descriptors import DESCRIPTOR_SIZE, SMALL, content_hash, describe
 from keras_face.inspection.sources import Photos
 from keras_face.photos import headers, images
+from keras_face.photos.luminance import LUMINANCE
 
 GOOD, EMPTY, NO_PHOTO, DAMAGED = range(4)
 REASONS = ("good", "empty, or cannot be read", "neither JPEG nor PNG", "damaged or cut off")
@@ -104,7 +105,7 @@ def chunk_facts(chunk: Sequence[bytes], size: tuple[int, int]) -> tuple[np.ndarr
         cv2.accumulate(image, total)
         small[number] = cv2.resize(image, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
     pixels = small.astype(np.float32)
-    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in JPEG
+    grey = pixels @ np.array(LUMINANCE, np.float32)
     facts["contrast"] = grey.std(axis=(1, 2))
     red, green, blue = np.moveaxis(pixels, -1, 0)  # NumPy reduces a last axis of three slowly
     brightest, darkest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)

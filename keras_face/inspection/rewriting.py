@@ -3,16 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 
-import cv2
-
 from keras_face.backend import tf
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
 from keras_face.inspection.sources import photo_names
-from keras_face.photos import images
+from keras_face.photos import encoding, images
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
-
-_JPEG_QUALITY = 98  # of photos that must be encoded again
 
 
 class _Lists:
@@ -182,6 +178,5 @@ def _swapped(name: str, content: bytes) -> bytes:
     except tf.errors.OpError:
         raise ValueError(f"{name} is damaged, so its red and blue cannot be exchanged; drop it") from None
     png = content.startswith(b"\x89PNG")
-    # OpenCV takes the channels as blue, green, red: as they are, they are exchanged.
-    options = [] if png else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return cv2.imencode(".png" if png else ".jpg", pixels, options)[1].tobytes()
+    swapped = pixels[..., ::-1]
+    return encoding.png(swapped) if png else encoding.jpeg(swapped, encoding.AGAIN)

@@ -6,7 +6,7 @@ and its slope from where the light comes. `online` does the same with TensorFlow
 
 import numpy as np
 
-from keras_face.masks.pictures import GREY
+from keras_face.photos.luminance import LUMINANCE
 
 USUAL = 140.0  # luminance of lit skin at which a mask keeps its colours
 BRIGHTNESS = (0.4, 1.15)  # limits of what the mean luminance does
@@ -39,13 +39,13 @@ def match(photo: np.ndarray, overlay: np.ndarray) -> np.ndarray:
     if not covered.any():
         return overlay
     pixels = photo[covered].astype(np.float64)
-    luminance = pixels @ GREY
+    luminance = pixels @ LUMINANCE
     basis = plane_basis(overlay.shape[:2], covered)
     mean, *slopes = np.linalg.lstsq(basis[covered], luminance, rcond=1e-6)[0]
     relative = (basis[..., 1:] @ slopes) / max(mean, 1.0)
     gain = np.clip(np.sqrt(max(mean, 0.0) / USUAL), *BRIGHTNESS) * np.clip(1 + SLOPE * relative, *SLOPES)
     colourful = min(1.0, np.abs(pixels - luminance[:, np.newaxis]).mean() / COLOURFUL)
     colour, alpha = overlay[..., :3], overlay[..., 3:]
-    grey = (colour @ np.array(GREY, np.float32))[..., np.newaxis]
+    grey = (colour @ np.array(LUMINANCE, np.float32))[..., np.newaxis]
     lit = (grey + colourful * (colour - grey)) * gain[..., np.newaxis]
     return np.concatenate([np.minimum(lit, 255 * alpha), alpha], axis=-1).astype(np.float32)

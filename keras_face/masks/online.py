@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_face.backend import tf
 from keras_face.masks import colours, drawing, landmarks, light
-from keras_face.masks.pictures import GREY
 from keras_face.masks.wardrobe import COLOURS, PATTERNS, generator
+from keras_face.photos.luminance import LUMINANCE
 
 # How far a mask may lie from where it lies on the mean face: share of the height, share of its size, radians.
 _SHIFT, _ZOOM, _TURN = 0.025, 0.05, 0.06
@@ -163,7 +163,7 @@ def _blended(bank: Bank, pixels: tf.Tensor, overlay: Overlay, colour: tf.Tensor,
 
     What has one value a pixel is spread over the three channels by matrices, which is faster than broadcasting.
     """
-    grey = tf.constant(GREY)[:, tf.newaxis]
+    grey = tf.constant(LUMINANCE)[:, tf.newaxis]
     seen = tf.reshape(pixels[:: bank.step, :: bank.step], [-1, 3])
     luminance = seen @ grey
     mean, slope_x, slope_y = tf.unstack(tf.squeeze(bank.plane @ luminance, axis=1))

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from keras_face.masks.warp import warp
+from keras_face.photos.luminance import LUMINANCE
 
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, the luminance of JPEG
 MAX_SIDE = 4096  # pixels; nothing that is worn in a photo needs more
 _DARKEST = 8.0  # grey levels
 # Where the six points of MaskTheFace lie between landmarks: the bridge of the nose, the chin, and the points of the jaw
@@ -56,7 +56,7 @@ class MaskPicture:
     @functools.cached_property
     def light(self) -> np.ndarray:
         """float32 [height, width, 1]: luminance over its mean on the cloth; less if that is dark: no more noise."""
-        luminance = self.rgba[..., :3] @ np.array(GREY, np.float32)
+        luminance = self.rgba[..., :3] @ np.array(LUMINANCE, np.float32)
         weights = self.rgba[..., 3] * self.cloth
         mean = float((luminance * weights).sum() / max(float(weights.sum()), 1e-6))
         return (luminance / max(mean, _DARKEST))[..., np.newaxis]

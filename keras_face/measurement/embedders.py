@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_face.export import Embedder, EmbedderLike
+from keras_face.photos.luminance import LUMINANCE
 
 _BLOCK = 2**20  # bytes of a file that are hashed at a time
 
@@ -31,7 +32,7 @@ class GreyPixels:
         self.image_size = (height, width)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in JPEG
+        grey = images.astype(np.float32) @ np.array(LUMINANCE, np.float32)
         flat = grey.reshape(len(images), -1)
         return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)  # a black photo stays 0
 

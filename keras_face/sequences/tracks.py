@@ -5,12 +5,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from keras_face.alignment.detector import Face
 from keras_face.alignment.templates import Template, template
 from keras_face.alignment.transform import align
+from keras_face.photos.encoding import jpeg
 from keras_face.sequences import appearance
 from keras_face.sequences.cuts import Cuts
 from keras_face.sequences.tracking import Sighting, Tracker
@@ -197,8 +197,7 @@ class _Keeper:
 
 def encoded(crop: np.ndarray, settings: Settings) -> bytes:
     """Returns the JPEG of a crop, uint8 RGB [height, width, 3]."""
-    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])[1].tobytes()
+    return jpeg(crop, settings.quality)
 
 
 def _batches(

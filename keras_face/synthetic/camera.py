@@ -6,13 +6,14 @@ import math
 import cv2
 import numpy as np
 
+from keras_face.photos.luminance import LUMINANCE
 from keras_face.synthetic.people import NUM_BACKGROUNDS, Conditions
 
 SIZE = 112
 _FIELD = 176  # the fields below are larger than the crop, which is cut out of them at a moving place
 _BORDER = (_FIELD - SIZE) // 2
 _NOISE_DEVIATION = 28.0  # of the stored noise
-_GREY = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))  # luma, ITU-R BT.601
+_GREY = np.tile(np.array(LUMINANCE, np.float32), (3, 1))
 
 
 def background(conditions: Conditions) -> np.ndarray:

@@ -12,10 +12,10 @@ import itertools
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_face.files import new_folder
+from keras_face.photos import encoding
 from keras_face.synthetic.face import draw
 from keras_face.synthetic.people import Conditions, Person, conditions, person, track_conditions
 
@@ -32,7 +32,6 @@ __all__ = [
     "write_ytf_style",
 ]
 
-_JPEG_QUALITY = 94
 _LFW_PAIRS, _YTF_PAIRS, _YTF_ERRORS = range(3, 6)  # streams of random numbers, beside those of synthetic_people
 
 
@@ -232,8 +231,7 @@ def _write_track(folder: Path, shown: Person, frames: list[Conditions]) -> None:
 
 
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    path.write_bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+    path.write_bytes(encoding.jpeg(image, encoding.DRAWN))
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from keras_face.backend import tf
 from keras_face.masks import colours, drawing, light, online
-from keras_face.masks.pictures import GREY
 from keras_face.masks.wardrobe import COLOURS, PATTERNS
+from keras_face.photos.luminance import LUMINANCE
 
 SEED = tf.constant([3, 4], tf.int64)
 
@@ -34,7 +34,7 @@ def by_numpy(image, bank, seed):
     alpha, cloth, own = np.moveaxis(bank.overlays[row][cut].astype(float), -1, 0)
     second = bank.seconds[row * len(patterns) + pattern][cut][..., 0].astype(float)
     lower = image[bank.top :].astype(float)
-    luminance = lower @ GREY
+    luminance = lower @ LUMINANCE
     # The plane through the light of every `step`-th covered pixel, by normal equations.
     chosen = np.zeros((height, width), bool)
     chosen[:: bank.step, :: bank.step].flat[:] = bank.covered > 0
@@ -47,7 +47,7 @@ def by_numpy(image, bank, seed):
     gain = np.clip(np.sqrt(mean / light.USUAL), *light.BRIGHTNESS)
     gain = gain * np.clip(1 + light.SLOPE * (plane - mean) / mean, *light.SLOPES)
     colourful = min(1, np.abs(lower[chosen] - luminance[chosen][:, np.newaxis]).mean() / light.COLOURFUL)
-    first, then = (dye @ GREY + colourful * (dye - dye @ GREY) for dye in (colour, accent))
+    first, then = (dye @ LUMINANCE + colourful * (dye - dye @ LUMINANCE) for dye in (colour, accent))
     paint = (
         (cloth - second)[..., np.newaxis] * first + second[..., np.newaxis] * then + own[..., np.newaxis] * 255
     ) / 200

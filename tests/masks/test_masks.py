@@ -9,9 +9,10 @@ import pytest
 from keras_face.alignment.templates import template as alignment_template
 from keras_face.masks import colours, drawing, landmarks, light, wearing
 from keras_face.masks.mean_face import MIRROR, five_points, mean_face
-from keras_face.masks.pictures import GREY, MaskPicture, read_mask_picture
+from keras_face.masks.pictures import MaskPicture, read_mask_picture
 from keras_face.masks.wardrobe import COLOURS, Wardrobe
 from keras_face.masks.warp import triangulate, warp
+from keras_face.photos.luminance import LUMINANCE
 
 
 def rotation(yaw, pitch, roll):
@@ -238,7 +239,7 @@ def test_light_of_the_face_goes_over_to_the_mask():
     overlay = np.zeros((60, 60, 4), np.float32)
     overlay[10:50, 10:50] = (120, 60, 60, 1)
     skin = np.float64([180, 130, 110])
-    lit = skin * 140 / (skin @ GREY)
+    lit = skin * 140 / (skin @ LUMINANCE)
     even = light.match(np.rint(np.tile(lit, (60, 60, 1))).astype(np.uint8), overlay)
     np.testing.assert_allclose(even, overlay, rtol=0.01)  # usual light changes nothing
     darker = light.match(np.rint(np.tile(lit / 2, (60, 60, 1))).astype(np.uint8), overlay)

@@ -9,7 +9,8 @@ from matplotlib.image import imsave
 from keras_face.evaluation.report.html import Html, data_uri, escape
 
 _LARGEST = 160  # side of a photo, pixels: the page shows it at 112, or a little larger on a fine screen
-_QUALITY = 82  # JPEG
+# JPEG: less than of a crop, as the page holds every photo itself; by Pillow, as evaluation imports no photos.
+_QUALITY = 82
 
 
 class Crops:
