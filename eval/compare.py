@@ -2,9 +2,9 @@
 
     python -m eval.compare --first output/eval/lfw_a --second output/eval/lfw_b
     python -m eval.compare --first a.csv --second b.csv
-    python -m eval.compare --first output/run_a --second output/run_b --data lfw/aligned112 --pairs pairs.txt
+    python -m eval.compare --first output/run_a --second output/run_b --source lfw/aligned112 --pairs pairs.txt
 
-Each is a results.json or its folder, or a file of similarities; with --data, an exported model. Prints the
+Each is a results.json or its folder, or a file of similarities; with --source, an exported model. Prints the
 comparison, and writes results.json and report.html of both.
 """
 
@@ -16,7 +16,7 @@ from keras_face.measurement.runs import CACHE_DIR, Run, write_run
 
 FIRST = flags.DEFINE_string("first", None, "Results, similarities, or a model.", required=True)
 SECOND = flags.DEFINE_string("second", None, "Likewise.", required=True)
-DATA = flags.DEFINE_string("data", None, "Folder of aligned photos, or .bin: compares two models on them.")
+SOURCE = commands.photos_flag("Folder of aligned photos, or .bin: compares two models on them.")
 PAIRS = flags.DEFINE_string("pairs", None, "List of pairs; default: pairs.txt in the folder of photos.")
 FLIP = flags.DEFINE_bool("flip", True, "Embed each photo and its mirror image.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Photos per call of the model.", lower_bound=1)
@@ -29,14 +29,14 @@ OUTPUT_DIR = flags.DEFINE_string("output_dir", "output/eval/compare", "Folder fo
 
 def main() -> str:
     paths, locate = (FIRST.value, SECOND.value), None
-    if DATA.value:
-        task = verification.read_task(DATA.value, PAIRS.value)
+    if SOURCE.value:
+        task = verification.read_task(SOURCE.value, PAIRS.value)
         locate = task.locate
         sides = [[verification.measure_pairs(_run(path).source, task, rule=RULE.value)] for path in paths]
     else:
         unused = [flag.name for flag in (PAIRS, FLIP, BATCH_SIZE, CACHE, CACHE_FOLDER) if flag.present]
         if unused:
-            raise ValueError(f"expected --data with --{', --'.join(unused)}: results have been measured before")
+            raise ValueError(f"expected --source with --{', --'.join(unused)}: results have been measured before")
         sides = [comparison.read_measured(path, rule=RULE.value) for path in paths]
     compared = comparison.compare(*sides, rule=RULE.value)
     measured = [each for side in sides for each in side]

@@ -1,7 +1,7 @@
 """Measures a model on one's own people: a folder of aligned photos per person.
 
-    python -m eval.test_folder --model_path output/run --data crops/mine --save_thresholds
-    python -m eval.test_folder --features mine.npz --data crops/mine --seed 1
+    python -m eval.test_folder --model_path output/run --source crops/mine --save_thresholds
+    python -m eval.test_folder --features mine.npz --source crops/mine --seed 1
 
 Pairs are made by LFW's rule, as many genuine as impostor ones in each fold, nobody in two folds; the seed says which.
 Then each photo is looked up among all others. Prints tables, and writes results.json and report.html.
@@ -18,7 +18,7 @@ from keras_face.measurement.identification import measure_folder
 from keras_face.measurement.runs import Run
 
 EVALUATION = commands.evaluation_flags("output/eval/folder")
-DATA = flags.DEFINE_string("data", None, "Folder with one folder of aligned photos per person.")
+SOURCE = commands.photos_flag("Folder with one folder of aligned photos per person.")
 FOLDS = flags.DEFINE_integer("folds", 10, "Folds; each needs two people, one of them with two photos.", lower_bound=2)
 PAIRS = flags.DEFINE_integer(
     "num_pairs", None, "Genuine, and impostor, pairs in each fold; default: as many as there are, up to 300.",
@@ -29,20 +29,20 @@ SEED = flags.DEFINE_integer("seed", 0, "Of the pairs.")
 
 def main() -> str:
     run = Run(**EVALUATION())
-    if run.scores and not DATA.value:
+    if run.scores and not SOURCE.value:
         return run.finish([run.measured_scores()])
-    data = DATA.value
-    if not data:
-        raise ValueError("expected --data")
-    pairs = folder_pairs(data, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
+    source = SOURCE.value
+    if not source:
+        raise ValueError("expected --source")
+    pairs = folder_pairs(source, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
 
     def locate(key: str) -> Path:
-        return Path(data, key)
+        return Path(source, key)
 
     if run.scores:
         return run.finish([run.measured_scores(pairs)], locate=locate)
-    measured = verification.measure_pairs(run.source, verification.Task(data, pairs, locate), rule=run.threshold_rule)
-    found = measure_folder(run.source, folder_identification(data), data, locate)
+    measured = verification.measure_pairs(run.source, verification.Task(source, pairs, locate), rule=run.threshold_rule)
+    found = measure_folder(run.source, folder_identification(source), source, locate)
     return run.finish([measured], [found], locate=locate)
 
 

@@ -1,7 +1,7 @@
 """Measures a model on IJB-B or IJB-C, as InsightFace lays them out: 1:1 and 1:N.
 
-    python -m eval.test_ijb --model_path output/run --data IJBC --pooling norm_quality
-    python -m eval.test_ijb --features ijbc.npz --data IJBC
+    python -m eval.test_ijb --model_path output/run --source IJBC --pooling norm_quality
+    python -m eval.test_ijb --features ijbc.npz --source IJBC
     python -m eval.test_ijb --scores scores.npz
 
 Photos are the loose crops, aligned by the landmarks of the list; the detector's score is their quality. InsightFace's
@@ -22,9 +22,9 @@ from keras_face.measurement.pooling import PoolingRule
 from keras_face.measurement.runs import Run
 
 EVALUATION = commands.evaluation_flags("output/eval/ijb")
-DATA = flags.DEFINE_string("data", None, "Folder that has `meta`, and `loose_crop` unless there is --images.")
-IMAGES = flags.DEFINE_string("images", None, "Folder of the loose crops; default: loose_crop in the folder of --data.")
-TEMPLATE = flags.DEFINE_string("template", None, "Template that photos are aligned to; default: the model's own.")
+SOURCE = commands.photos_flag("Folder that has `meta`, and `loose_crop` unless there is --images.")
+IMAGES = flags.DEFINE_string("images", None, "Folder of the loose crops; default: loose_crop in --source.")
+TEMPLATE = commands.template_flag(None, "What photos are aligned to; default: the model's own.")
 POOLING = flags.DEFINE_enum(
     "pooling", "equal", list(WEIGHTINGS), "How photos are weighed: equal, by norm, by quality, or by both."
 )
@@ -42,10 +42,10 @@ def main() -> str:
         raise ValueError(f"expected --pooling {TEMPLATE.value}: --template is the layout of aligned landmarks")
     if run.scores:
         return run.finish([run.measured_scores()])
-    if not DATA.value:
-        raise ValueError("expected --data")
-    files = find_ijb(DATA.value)
-    images = IMAGES.value or (str(Path(DATA.value, "loose_crop")) if run.model_path else None)
+    if not SOURCE.value:
+        raise ValueError("expected --source")
+    files = find_ijb(SOURCE.value)
+    images = IMAGES.value or (str(Path(SOURCE.value, "loose_crop")) if run.model_path else None)
     template = TEMPLATE.value or (model_template(run.source) if run.model_path else "arcface")
     ijb = read_ijb(files, images, template)
     by_media = MEDIA.value and SET_SCORE.value is None
@@ -62,4 +62,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"alignment": "template"})

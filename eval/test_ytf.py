@@ -1,11 +1,11 @@
 """Measures a model on pairs of tracks: YouTube Faces, or anything in its formats.
 
     python -m eval.test_ytf --model_path output/run --config config.ini
-    python -m eval.test_ytf --model_path output/run --prefix ytf/112x112 --splits splits.txt --ytf_error ytf-error.txt
+    python -m eval.test_ytf --model_path output/run --source ytf/112x112 --splits splits.txt --ytf_error ytf-error.txt
     python -m eval.test_ytf --features frames.pkl --splits splits.txt --pooling norm
     python -m eval.test_ytf --scores ytf.csv
 
-Frames folder, splits file and error list come from the [ytf] section of the configuration; a flag goes before it.
+Frames folder, splits file and error list come from the [ytf] section of the configuration; a flag goes over it.
 Prints a table of raw and corrected figures, and writes results.json, report.html, ytf_raw_roc.png,
 ytf_raw_histogram.png and the same for corrected.
 """
@@ -28,7 +28,7 @@ from keras_face.records.prepare import test_sections
 
 EVALUATION = commands.evaluation_flags("output/eval/ytf")
 CONFIG = flags.DEFINE_string("config", None, "INI file; its [ytf] section says where frames, splits and errors are.")
-PREFIX = flags.DEFINE_string("prefix", None, "Folder of aligned frames, Name/number/*.jpg.")
+SOURCE = flags.DEFINE_string("source", None, "Folder of aligned frames, Name/number/*.jpg.")
 SPLITS = flags.DEFINE_string("splits", None, "YTF's splits file, of 5 or 6 columns.")
 YTF_ERROR = flags.DEFINE_string("ytf_error", None, "List of wrong tracks, Name/number a line; '': none.")
 MAX_FRAMES = flags.DEFINE_integer(
@@ -39,24 +39,24 @@ POOLING = flags.DEFINE_enum(
 )
 BEST = flags.DEFINE_integer("best", None, "Frames of a track that are kept, of the highest quality.", lower_bound=1)
 SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare tracks frame by frame instead of pooling.")
-QUALITY = flags.DEFINE_string("quality", None, "Quality of each frame: lines `Name/number/frame quality`.")
+QUALITY_FILE = flags.DEFINE_string("quality_file", None, "Quality of each frame: lines `Name/number/frame quality`.")
 
 
 def main() -> str:
     run = Run(**EVALUATION())
-    given = {PREFIX.name: PREFIX, SPLITS.name: SPLITS, YTF_ERROR.name: YTF_ERROR, MAX_FRAMES.name: MAX_FRAMES}
+    given = {"prefix": SOURCE, "splits": SPLITS, "ytf_error": YTF_ERROR, "max_frames": MAX_FRAMES}
     overrides = [f"ytf.{name}={flag.value}" for name, flag in given.items() if flag.value is not None]
     config = configuration.load(CONFIG.value, overrides)
     if run.scores and not (CONFIG.value or overrides):
         return _finished(run, [run.measured_scores()], None)
     _, ytf = test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, Path(config.run.output_dir))
     if not ytf.splits or (run.model_path and not ytf.prefix):
-        raise ValueError("expected a frames folder and a splits file: give --prefix and --splits, or --config")
+        raise ValueError("expected a frames folder and a splits file: give --source and --splits, or --config")
     protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None)
     pooling = PoolingRule(Pooling(POOLING.value, BEST.value), SET_SCORE.value)
     if run.scores:
-        if pooling != PoolingRule() or QUALITY.value:
-            raise ValueError("--scores has no use for --pooling, --best, --set_score and --quality")
+        if pooling != PoolingRule() or QUALITY_FILE.value:
+            raise ValueError("--scores has no use for --pooling, --best, --set_score and --quality_file")
         raw = run.measured_scores(protocols[0])
         corrected = [tracks.measure_again(raw, pairs, rule=run.threshold_rule) for pairs in protocols[1:]]
         return _finished(run, [raw, *corrected], ytf.prefix)
@@ -66,7 +66,7 @@ def main() -> str:
         ytf.prefix or None,
         max_frames=ytf.max_frames,
         pooling=pooling,
-        quality_file=QUALITY.value,
+        quality_file=QUALITY_FILE.value,
         rule=run.threshold_rule,
     )
     return _finished(run, measured, ytf.prefix)
@@ -86,4 +86,4 @@ def _finished(run: Run, measured: Sequence[Measured], frames_dir: str | None) ->
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"prefix": "source", "template": "pooling", "quality": "quality_file"})

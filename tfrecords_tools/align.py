@@ -1,7 +1,8 @@
 """Photos, or folders of them, become aligned crops of their faces, or records.
 
-python -m tfrecords_tools.align --source DIR_OR_PHOTO --output_dir DIR [--records] [--template NAME] [--sheet FILE.png]
-    [--faces largest|central|best|all] [--landmarks detect|none|FILE] [--min_face_size PIXELS]
+python -m tfrecords_tools.align --source DIR_OR_PHOTO --output_dir DIR [--write_records] [--template NAME]
+    [--sheet FILE.png] [--faces largest|central|best|all] [--landmarks detect|none|FILE] [--encoding jpg|png]
+    [--min_face_size PIXELS] [--thresholds T1,T2,T3] [--max_pixels N]
 """
 
 import warnings
@@ -16,9 +17,11 @@ from keras_face.photos import encoding
 
 SOURCE = flags.DEFINE_string("source", None, "Folder of photos, of any depth, or one photo.", required=True)
 OUTPUT = commands.output_flags()
-RECORDS = flags.DEFINE_bool("records", False, "Write records, not crops; the source has a folder of photos per person.")
-TEMPLATE = flags.DEFINE_string(
-    "template", "arcface", f"{', '.join(templates.names())}, or HEIGHTxWIDTH:x,y,x,y,x,y,x,y,x,y of eyes, nose, mouth."
+WRITE_RECORDS = flags.DEFINE_bool(
+    "write_records", False, "Write records, not crops; the source has a folder of photos per person."
+)
+TEMPLATE = commands.template_flag(
+    "arcface", f"{', '.join(templates.names())}, or HEIGHTxWIDTH:x,y,x,y,x,y,x,y,x,y of eyes, nose, mouth."
 )
 FACES = flags.DEFINE_enum("faces", "largest", aligner.FACES, "Which of the faces found in a photo.")
 LANDMARKS = flags.DEFINE_string(
@@ -37,10 +40,10 @@ def main() -> str:
     output = OUTPUT()
     template = templates.template(TEMPLATE.value)
     make = aligner.Aligner(template, _landmarks(), FACES.value)
-    if RECORDS.value:
+    if WRITE_RECORDS.value:
         summary = crop_files.align_records(SOURCE.value, output, make, ENCODING.value, SHEET.value)
     else:
-        _check_unused(("num_shards", "beam_runner", "beam_option"), "is for --records")
+        _check_unused(("num_shards", "beam_runner", "beam_option"), "is for --write_records")
         summary = crop_files.align_folder(SOURCE.value, output.path, make, ENCODING.value, SHEET.value)
     return f"{output.path}: {summary}"
 
@@ -62,4 +65,4 @@ def _check_unused(names: tuple[str, ...], why: str) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"records": "write_records"})

@@ -1,10 +1,10 @@
 """With a trained model: photos under the wrong name, two people under one name, one person under two.
 
 python -m tfrecords_tools.clean --records DIR --model_path MODEL --output FILE.csv [--max_angle_degrees A]
-python -m tfrecords_tools.clean --records DIR --list FILE.csv [--list FILE2.csv ...] --apply OUTPUT_DIR
+python -m tfrecords_tools.clean --records DIR --list FILE.csv [--list FILE2.csv ...] --output_dir DIR2
 
 The first writes a list to look over and changes nothing; the second writes a new dataset as lists say, of this command
-or of inspect. Both at once: `--model_path ... --output FILE.csv --apply OUTPUT_DIR`.
+or of inspect. Both at once: `--model_path ... --output FILE.csv --output_dir DIR2`.
 """
 
 import math
@@ -29,19 +29,21 @@ MIN_CLUSTER = flags.DEFINE_integer(
     "min_cluster", 3, "Photos of a second person under one name that make a new person.", lower_bound=2
 )
 LISTS = flags.DEFINE_multi_string("list", [], "List to apply, of clean or inspect; can be repeated.")
-APPLY = flags.DEFINE_string("apply", None, "Folder of the new dataset; must not exist.")
-SWAP_CHANNELS = flags.DEFINE_bool("swap_channels", False, "With --apply: exchange red and blue in all photos.")
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the new dataset; must not exist.")
+SWAP_CHANNELS = flags.DEFINE_bool("swap_channels", False, "With --output_dir: exchange red and blue in all photos.")
 
 
 def main() -> str:
-    if MODEL_PATH.value is None and not (APPLY.value and (LISTS.value or SWAP_CHANNELS.value)):
-        raise ValueError("expected --model_path to make a list, or --list or --swap_channels with --apply, got neither")
+    if MODEL_PATH.value is None and not (OUTPUT_DIR.value and (LISTS.value or SWAP_CHANNELS.value)):
+        raise ValueError(
+            "expected --model_path to make a list, or --list or --swap_channels with --output_dir, got neither"
+        )
     if (MODEL_PATH.value is None) != (OUTPUT.value is None):
         raise ValueError("expected --model_path and --output together, got one of them")
-    if APPLY.value is None and (LISTS.value or SWAP_CHANNELS.value):
-        raise ValueError("expected --apply with --list or --swap_channels")
-    if APPLY.value is not None:
-        check_new(APPLY.value)
+    if OUTPUT_DIR.value is None and (LISTS.value or SWAP_CHANNELS.value):
+        raise ValueError("expected --output_dir with --list or --swap_channels")
+    if OUTPUT_DIR.value is not None:
+        check_new(OUTPUT_DIR.value)
     entries = [entry for path in LISTS.value for entry in findings.read_list(path)]
     told = []
     if MODEL_PATH.value is not None and OUTPUT.value is not None:
@@ -49,8 +51,8 @@ def main() -> str:
         findings.write_list(OUTPUT.value, result.entries)
         entries += result.entries
         told.append(f"{result}\n{OUTPUT.value}: {len(result.entries):,} lines")
-    if APPLY.value is not None:
-        told.append(str(rewriting.rewrite(RECORDS.value, entries, APPLY.value, SWAP_CHANNELS.value)))
+    if OUTPUT_DIR.value is not None:
+        told.append(str(rewriting.rewrite(RECORDS.value, entries, OUTPUT_DIR.value, SWAP_CHANNELS.value)))
     return "\n".join(told)
 
 
@@ -63,4 +65,4 @@ def found(model_path: str) -> cleaning.Cleaning:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"apply": "output_dir"})

@@ -1,7 +1,7 @@
 """InsightFace's .bin, or margin-centre-face's lfw.np, becomes a folder of photos and pairs for eval.test_lfw.
 
 python -m tfrecords_tools.from_bin --source lfw.bin --output_dir DIR [--skip_damaged]
-python -m eval.test_lfw --model_path MODEL --data DIR
+python -m eval.test_lfw --model_path MODEL --source DIR
 """
 
 from absl import flags

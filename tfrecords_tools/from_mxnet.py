@@ -1,6 +1,7 @@
 """A .rec file of InsightFace or MXNet becomes records, without MXNet; its photos stay as they are.
 
 python -m tfrecords_tools.from_mxnet --source faces_emore --output_dir DIR [--set_size K] [--min_photos N]
+    [--labels_from agreed|headers|identities] [--colour_order rgb|bgr] [--skip_damaged]
 """
 
 from absl import flags
@@ -10,11 +11,11 @@ from keras_face.formats import rec_layout, rec_to_records
 
 SOURCE = flags.DEFINE_string("source", None, "Folder with a train.rec, or a .rec file.", required=True)
 OUTPUT = commands.output_flags()
-TEMPLATE = flags.DEFINE_string("template", "arcface", "What the photos are aligned to.")
-SET_SIZE = flags.DEFINE_integer("set_size", 1, "Photos of one person in a record, at most.", lower_bound=1)
-MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer good photos are left out.", lower_bound=1)
-LABELS = flags.DEFINE_enum(
-    "labels",
+TEMPLATE = commands.template_flag()
+SET_SIZE = commands.set_size_flag()
+MIN_PHOTOS = commands.min_photos_flag()
+LABELS_FROM = flags.DEFINE_enum(
+    "labels_from",
     "agreed",
     list(rec_layout.LABELS),
     "Who is on a photo: what its own header says, the identity record that it is in, or both if they agree.",
@@ -30,7 +31,7 @@ def main() -> str:
     summary = rec_to_records.write_from_rec(
         SOURCE.value,
         output,
-        labels=LABELS.value,
+        labels_from=LABELS_FROM.value,
         colour_order=COLOUR_ORDER.value,
         template=TEMPLATE.value,
         min_photos=MIN_PHOTOS.value,
@@ -41,4 +42,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"labels": "labels_from"})

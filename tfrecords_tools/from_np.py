@@ -1,7 +1,8 @@
 """A NumPy array of photos becomes records.
 
-python -m tfrecords_tools.from_np --images photos.npy --labels labels.npy --colour_order rgb --output_dir DIR
-python -m tfrecords_tools.from_np --images people.npz --colour_order bgr --quality 95 --output_dir DIR
+python -m tfrecords_tools.from_np --source photos.npy --labels labels.npy --colour_order rgb --output_dir DIR
+python -m tfrecords_tools.from_np --source people.npz --colour_order bgr --quality 95 --output_dir DIR
+    [--images_key NAME] [--labels_key NAME] [--template NAME] [--set_size K] [--min_photos N]
 """
 
 from absl import flags
@@ -9,8 +10,10 @@ from absl import flags
 from keras_face import commands
 from keras_face.formats import arrays
 
-IMAGES = flags.DEFINE_string("images", None, "A .npy or .npz file, uint8 [n, height, width, 3].", required=True)
-LABELS = flags.DEFINE_string("labels", None, "A .npy or .npz file, [n] numbers or names; default: --images' .npz.")
+SOURCE = flags.DEFINE_string("source", None, "A .npy or .npz file, uint8 [n, height, width, 3].", required=True)
+LABELS = flags.DEFINE_string(
+    "labels", None, "A .npy or .npz file, [n] numbers or names; default: the .npz of --source."
+)
 IMAGES_KEY = flags.DEFINE_string("images_key", "images", "Name of the photos in an .npz file.")
 LABELS_KEY = flags.DEFINE_string("labels_key", "labels", "Name of the labels in an .npz file.")
 COLOUR_ORDER = flags.DEFINE_enum(
@@ -18,15 +21,15 @@ COLOUR_ORDER = flags.DEFINE_enum(
 )
 QUALITY = flags.DEFINE_integer("quality", 0, "Of the JPEG files; 0: PNG, which keeps every pixel.", 0, 100)
 OUTPUT = commands.output_flags()
-TEMPLATE = flags.DEFINE_string("template", "arcface", "What the photos are aligned to.")
-SET_SIZE = flags.DEFINE_integer("set_size", 1, "Photos of one person in a record, at most.", lower_bound=1)
-MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer photos are left out.", lower_bound=1)
+TEMPLATE = commands.template_flag()
+SET_SIZE = commands.set_size_flag()
+MIN_PHOTOS = commands.min_photos_flag()
 
 
 def main() -> str:
     output = OUTPUT()
     summary = arrays.write_arrays(
-        IMAGES.value,
+        SOURCE.value,
         LABELS.value,
         output,
         colour_order=COLOUR_ORDER.value,
@@ -41,4 +44,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"images": "source"})

@@ -1,4 +1,4 @@
-"""A set of TensorFlow Datasets with photos and a label becomes records.
+"""A dataset of TensorFlow Datasets with photos and a label becomes records.
 
 python -m tfrecords_tools.from_tfds --name lfw --output_dir DIR
 python -m tfrecords_tools.from_tfds --name celeb_a --label_key identity/Identity_No --split train+test --output_dir DIR
@@ -10,16 +10,18 @@ from absl import flags
 from keras_face import commands
 from keras_face.formats import tfds_sets
 
-NAME = flags.DEFINE_string("name", None, "Name of the set; it is downloaded if it is not there.")
-BUILDER_DIR = flags.DEFINE_string("builder_dir", None, "Folder of a set with its dataset_info.json, instead of a name.")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where sets by name are kept; default: ~/tensorflow_datasets.")
+NAME = flags.DEFINE_string("name", None, "Name of the dataset; it is downloaded if it is not there.")
+BUILDER_DIR = flags.DEFINE_string(
+    "builder_dir", None, "Folder of a dataset with its dataset_info.json, instead of a name."
+)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where datasets by name are kept; default: ~/tensorflow_datasets.")
 SPLIT = flags.DEFINE_string("split", "train", "Which part: train, train+test, train[:10%] ...")
 IMAGE_KEY = flags.DEFINE_string("image_key", "image", "Feature that is the photo; a/b is b within a.")
 LABEL_KEY = flags.DEFINE_string("label_key", "label", "Feature that is the person: a class, text or a whole number.")
-TEMPLATE = flags.DEFINE_string("template", "unaligned", "What the photos are aligned to, as arcface.")
+TEMPLATE = commands.template_flag("unaligned", "What the photos are aligned to, as arcface.")
 OUTPUT = commands.output_flags()
-SET_SIZE = flags.DEFINE_integer("set_size", 1, "Photos of one person in a record, at most.", lower_bound=1)
-MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer good photos are left out.", lower_bound=1)
+SET_SIZE = commands.set_size_flag()
+MIN_PHOTOS = commands.min_photos_flag()
 
 
 def main() -> str:

@@ -3,7 +3,7 @@
 python -m tfrecords_tools.mask --source DIR --output_dir DIR
     [--landmarks aligned|detect|points5|points68] [--landmarks_file FILE]
     [--picture NAME|PNG|PNG,CSV]... [--colour NAME|#rrggbb|own]... [--pattern NAME|FILE]... [--seed N]
-    [--blur PIXELS] [--nomatch_light] [--nomatch_noise] [--encoding jpg|png] [--sheet FILE] [--list FILE]
+    [--blur PIXELS] [--nomatch_light] [--nomatch_noise] [--encoding jpg|png] [--sheet FILE] [--output_list FILE]
 """
 
 import hashlib
@@ -42,7 +42,9 @@ MATCH_LIGHT = flags.DEFINE_bool("match_light", True, "Light the masks as the cov
 MATCH_NOISE = flags.DEFINE_bool("match_noise", True, "Give the masks the photos' grain.")
 ENCODING = flags.DEFINE_enum("encoding", "jpg", encoding.ENCODINGS, "Of the masked twins.")
 SHEET = flags.DEFINE_string("sheet", None, "PNG to write: originals above masked twins.")
-LIST = flags.DEFINE_string("list", None, f"CSV of originals and twins; default: {masked.LIST} in the output.")
+OUTPUT_LIST = flags.DEFINE_string(
+    "output_list", None, f"CSV of originals and twins; default: {masked.LIST} in the output."
+)
 
 
 def find_landmarks() -> masked_landmarks.Landmarks:
@@ -70,10 +72,10 @@ def main() -> Summary:
         match_noise=MATCH_NOISE.value,
         blur=BLUR.value,
         encoding=ENCODING.value,
-        list_file=LIST.value,
+        list_file=OUTPUT_LIST.value,
         sheet=SHEET.value,
     )
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    commands.run(main, renamed={"template": "picture", "list": "output_list"})

@@ -1,6 +1,7 @@
 """A folder per person of aligned photos becomes records.
 
 python -m tfrecords_tools.write_images --source DIR --output_dir DIR [--people FILE] [--set_size K] [--min_photos N]
+    [--decode] [--num_shards N]
 """
 
 from absl import flags
@@ -11,8 +12,8 @@ from keras_face.records import from_photos
 SOURCE = flags.DEFINE_string("source", None, "Folder with one folder of aligned photos per person.", required=True)
 OUTPUT = commands.output_flags()
 PEOPLE = flags.DEFINE_string("people", None, "Text file of the people to take: a name a line, or LFW's people format.")
-SET_SIZE = flags.DEFINE_integer("set_size", 1, "Photos of one person in a record, at most.", lower_bound=1)
-MIN_PHOTOS = flags.DEFINE_integer("min_photos", 1, "People with fewer good photos are left out.", lower_bound=1)
+SET_SIZE = commands.set_size_flag()
+MIN_PHOTOS = commands.min_photos_flag()
 DECODE = flags.DEFINE_bool("decode", False, "Decode every photo to see that it can be: slow; or `inspect` the records.")
 
 

@@ -18,8 +18,10 @@ SOURCE = flags.DEFINE_string(
     "source", None, "A video; or a folder: every video file and folder of frames in it is one.", required=True
 )
 OUTPUT = commands.output_flags()
-STRIDE = flags.DEFINE_integer("stride", 1, "Every so manieth frame is looked at.", lower_bound=1)
-FRAMES_PER_SECOND = flags.DEFINE_float("frames_per_second", None, "So many frames of a second, instead of a stride.")
+STRIDE = flags.DEFINE_integer("stride", 1, "Look at one frame in this many.", lower_bound=1)
+FRAMES_PER_SECOND = flags.DEFINE_float(
+    "frames_per_second", None, "Frames looked at in a second of the video, instead of a stride."
+)
 IDENTITY_LIST = flags.DEFINE_string(
     "identity_list", None, "File of lines `path,identity`: whose the largest face of a video is."
 )
@@ -29,7 +31,7 @@ IDENTITIES_FROM = flags.DEFINE_enum(
 ALONE = flags.DEFINE_bool(
     "alone", False, "Known people are in all shots of their videos; otherwise the shot of their largest face is taken."
 )
-TEMPLATE = flags.DEFINE_string("template", "arcface", "What the crops are aligned to, as in align.")
+TEMPLATE = commands.template_flag("arcface", "What the crops are aligned to, as in align.")
 MIN_FACE_SIZE = flags.DEFINE_integer(
     "min_face_size", _DEFAULTS.min_face_size, "Shorter side of a face's box, at least, pixels."
 )

@@ -86,7 +86,7 @@ def mask_folder(
 
     how = {
         **settings,
-        "masks": wardrobe.names,
+        "mask_pictures": wardrobe.names,
         "masks_digest": wardrobe.digest,
         "seed": seed,
         "light": match_light,

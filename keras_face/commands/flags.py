@@ -1,4 +1,4 @@
-"""The flags that commands share: where records go, what is evaluated and how, a training's configuration."""
+"""The flags that commands share: where photos come from, where records go, what is evaluated, a configuration."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,6 +7,39 @@ from absl import flags
 
 from keras_face import config
 from keras_face.records import writing
+
+flags.disclaim_key_flags()  # they are the flags of the command that asks for them, and in its --help
+
+
+def photos_flag(what: str) -> flags.FlagHolder:
+    """Returns --source, which is also called --data, as margin-centre-face has it.
+
+    Args:
+        what: Which photos, for the help.
+    """
+    holder = flags.DEFINE_string("source", None, what)
+    flags.DEFINE_alias("data", "source")
+    return holder
+
+
+def set_size_flag() -> flags.FlagHolder:
+    """Returns --set_size: how many photos of one person a record has."""
+    return flags.DEFINE_integer("set_size", 1, "Photos of one person in a record, at most.", lower_bound=1)
+
+
+def min_photos_flag() -> flags.FlagHolder:
+    """Returns --min_photos: who has too few photos for a dataset."""
+    return flags.DEFINE_integer("min_photos", 1, "People with fewer good photos are left out.", lower_bound=1)
+
+
+def template_flag(default: str | None = "arcface", what: str = "What the photos are aligned to.") -> flags.FlagHolder:
+    """Returns --template: where the landmarks of aligned photos lie.
+
+    Args:
+        default: Taken if the flag is not given.
+        what: For the help.
+    """
+    return flags.DEFINE_string("template", default, what)
 
 
 def output_flags() -> Callable[[], writing.Output]:

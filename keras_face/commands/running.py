@@ -1,18 +1,19 @@
-"""How a command runs and ends: its summary, or one line for an error."""
+"""How a command runs and ends: its summary, or one line for an error or for a flag that has another name now."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from absl import app, flags, logging
 
 
-def run(work: Callable[[], object]) -> None:
+def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) -> None:
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
     A ValueError, OSError, ImportError or FloatingPointError becomes one line on stderr and status 1.
 
     Args:
         work: The command; returns a summary to print, or an exit status.
+        renamed: From flags that the command had to their names now: one that is still given is an error that says so.
     """
 
     def main(argv: list[str]) -> int:
@@ -33,4 +34,13 @@ def run(work: Callable[[], object]) -> None:
         print(result)
         return 0
 
-    app.run(main)
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            return flags.FLAGS(argv)
+        except flags.UnrecognizedFlagError as error:
+            if error.flagname not in (renamed or {}):
+                return app.parse_flags_with_usage(argv)
+            print(f"error: --{error.flagname} is called --{(renamed or {})[error.flagname]} now", file=sys.stderr)
+            sys.exit(1)
+
+    app.run(main, flags_parser=parse)

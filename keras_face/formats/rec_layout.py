@@ -99,11 +99,11 @@ def _owned(
         if labels == "agreed":
             return photos
         raise ValueError(
-            f"{file.path}: more than {_EXACT} photos, which identity records cannot tell; --labels headers"
+            f"{file.path}: more than {_EXACT} photos, which identity records cannot tell; --labels_from headers"
         )
     owners = _owners(file, photos, keys, ranges)
     problems += [
-        (f"{file.path.name}, record {key}", "in no identity record; --labels headers does without")
+        (f"{file.path.name}, record {key}", "in no identity record; --labels_from headers does without")
         for key in photos.keys[owners < 0].tolist()
     ]
     refuse(problems, skip_damaged)
@@ -220,7 +220,7 @@ def _check_agreement(file: RecordFile, photos: RecPhotos, owners: np.ndarray, ke
         raise ValueError(
             f"{file.path}: identity record {keys[owners[photo]]} says that photos {photos.keys[photo]} and "
             f"{photos.keys[other]} show one person, but their labels are {photos.labels[photo]} and "
-            f"{photos.labels[other]}; say which is right with --labels headers or --labels identities"
+            f"{photos.labels[other]}; say which is right with --labels_from headers or --labels_from identities"
         )
 
 

@@ -84,7 +84,7 @@ def write_from_rec(
     source: str | os.PathLike,
     output: writing.Output | str | os.PathLike,
     *,
-    labels: str = "agreed",
+    labels_from: str = "agreed",
     colour_order: str | None = None,
     template: str = "arcface",
     min_photos: int = 1,
@@ -101,7 +101,7 @@ def write_from_rec(
     Args:
         source: The .rec file, or a folder with a train.rec.
         output: Where to.
-        labels: Whose labels: "headers", "identities" or "agreed"; see `rec_layout.read_photos`.
+        labels_from: Whose labels: "headers", "identities" or "agreed"; see `rec_layout.read_photos`.
         colour_order: "rgb" or "bgr", of photos that are arrays or bare pixels; None: these are refused.
         template: What the photos are aligned to.
         min_photos: People with fewer good photos are left out, >= 1.
@@ -117,7 +117,7 @@ def write_from_rec(
     path = _rec_file(Path(source))
     writing.check_new(output)
     problems: Problems = []
-    found = rec_layout.read_photos(RecordFile(path), labels, problems, skip_damaged)
+    found = rec_layout.read_photos(RecordFile(path), labels_from, problems, skip_damaged)
     size = _expected_size(path, found, problems)
     load = LoadImage(os.fspath(path), _version(path), colour_order, size)
     sizes, reasons = _check(load, found, progress)
@@ -141,7 +141,7 @@ def write_from_rec(
             chosen,
             load,
             output,
-            source=f"{path}, labels: {labels}, photos of each: {min_photos} or more, in a set: {set_size}",
+            source=f"{path}, labels: {labels_from}, photos of each: {min_photos} or more, in a set: {set_size}",
             skipped=problems + notes,
             image_size=size,
             template=template,

@@ -38,7 +38,7 @@ def identity_name(photos: Photos, number: int) -> str:
 def mend(photos: Photos, how: str = "--list {list}") -> str:
     """Returns the command that writes the dataset again without what a list drops."""
     written = photos.path if photos.made_of_records else f"{photos.path}_records"
-    clean = f"python -m tfrecords_tools.clean --records {written} {how} --apply {photos.path}_mended"
+    clean = f"python -m tfrecords_tools.clean --records {written} {how} --output_dir {photos.path}_mended"
     if photos.made_of_records:
         return clean
     return f"python -m tfrecords_tools.write_images --source {photos.path} --output_dir {written} --decode && {clean}"

@@ -94,7 +94,7 @@ def test_an_array_that_is_not_in_the_file_is_named(tmp_path):
 def test_the_command_takes_arrays(tmp_path, monkeypatch, capsys):
     images, labels = save(tmp_path)
     out = tmp_path / "out"
-    flags = ["--images", images, "--labels", labels, "--output_dir", out, "--min_photos", 2, "--colour_order", "bgr"]
+    flags = ["--source", images, "--labels", labels, "--output_dir", out, "--min_photos", 2, "--colour_order", "bgr"]
     done = run(monkeypatch, capsys, "from_np", *flags)
     assert done[:2] == (0, f"{out}: 2 people, 6 photos, 1 skipped\n        1  fewer than 2 good photos\n")
     assert skipped(out) == [("7", "fewer than 2 good photos")]

@@ -143,9 +143,9 @@ def test_the_commands_go_both_ways(tmp_path, monkeypatch, capsys):
     out, back = tmp_path / "out", tmp_path / "b.bin"
     told = f"{len(set(images))} photos, 20 genuine and 20 impostor pairs"
     assert run(monkeypatch, capsys, "from_bin", "--source", source, "--output_dir", out)[:2] == (0, f"{out}: {told}\n")
-    assert run(monkeypatch, capsys, "to_bin", "--data", out, "--output", back)[:2] == (0, f"{back}: {told}\n")
+    assert run(monkeypatch, capsys, "to_bin", "--source", out, "--output", back)[:2] == (0, f"{back}: {told}\n")
     assert read_bin(back).photos == read_bin(source).photos
-    status, _, err = run(monkeypatch, capsys, "to_bin", "--data", out, "--output", back)
+    status, _, err = run(monkeypatch, capsys, "to_bin", "--source", out, "--output", back)
     assert (status, err.splitlines()[-1]) == (1, f"error: output_dir must not exist yet, but {back} does")
 
 

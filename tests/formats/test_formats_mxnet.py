@@ -298,11 +298,13 @@ def test_headers_and_identity_records_that_disagree_must_be_chosen_between(tmp_p
     written = dict(insightface(second_label=False))
     written[3] = image_record([1], 3, PEOPLE[0][2])
     rec = write_rec(tmp_path / "faces" / "train.rec", list(written.items()))
-    with pytest.raises(ValueError, match=r"identity record 7 .* photos 2 and 3 show one .* are 0 and 1; .*--labels"):
+    with pytest.raises(
+        ValueError, match=r"identity record 7 .* photos 2 and 3 show one .* are 0 and 1; .*--labels_from"
+    ):
         convert(rec, tmp_path / "out")
-    convert(rec, tmp_path / "identities", labels="identities")
+    convert(rec, tmp_path / "identities", labels_from="identities")
     assert photos(tmp_path / "identities") == named(PEOPLE)
-    convert(rec, tmp_path / "headers", labels="headers")
+    convert(rec, tmp_path / "headers", labels_from="headers")
     assert photos(tmp_path / "headers") == named([PEOPLE[0][:2], [PEOPLE[0][2], *PEOPLE[1]], PEOPLE[2]])
 
 
@@ -358,8 +360,10 @@ def test_photos_beyond_the_numbers_that_floats_hold_go_by_their_own_headers(tmp_
     rec = write_rec(tmp_path / "train.rec", list(written.items()))
     convert(rec, tmp_path / "out")
     assert photos(tmp_path / "out") == named(PEOPLE)
-    with pytest.raises(ValueError, match="more than 4 photos, which identity records cannot tell; --labels headers"):
-        convert(rec, tmp_path / "new", labels="identities")
+    with pytest.raises(
+        ValueError, match="more than 4 photos, which identity records cannot tell; --labels_from headers"
+    ):
+        convert(rec, tmp_path / "new", labels_from="identities")
 
 
 def dataset(path: Path, sets, identities, size=(12, 10)):
@@ -444,7 +448,7 @@ def test_the_commands_say_what_they_did_or_what_is_wrong(tmp_path, monkeypatch, 
     done = run(monkeypatch, capsys, "from_mxnet", "--source", rec.parent, "--output_dir", out, "--set_size", 2)
     assert done[:2] == (0, f"{out}: 3 people, 6 photos, 0 skipped\n")
     assert json.loads((out / "metadata.json").read_text())["keras_face"]["num_records"] == 4
-    done = run(monkeypatch, capsys, "to_mxnet", "--dataset", out, "--output_dir", back)
+    done = run(monkeypatch, capsys, "to_mxnet", "--records", out, "--output_dir", back)
     assert done[:2] == (0, f"{back}: 3 people, 6 photos\n")
     done = run(monkeypatch, capsys, "from_mxnet", "--source", back, "--output_dir", out)
     assert done[:2] == (1, "")

@@ -307,7 +307,7 @@ def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(export
         tmp_path / "set", sets, identities=people, image_size=(16, 16), source="a test", progress=False
     )
     arguments = ("--records", tmp_path / "set", "--model_path", exported, "--output", tmp_path / "list.csv")
-    done = run("tfrecords_tools.clean", *arguments, "--apply", tmp_path / "new")
+    done = run("tfrecords_tools.clean", *arguments, "--output_dir", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     found = findings.read_list(tmp_path / "list.csv")
     assert {entry.name: entry.suggestion for entry in found} == wrong

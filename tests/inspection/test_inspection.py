@@ -101,7 +101,7 @@ def test_damaged_photos_in_records_are_errors_and_each_is_named(photos, tmp_path
     finding = only(report, "damaged")
     assert (finding.severity, names(finding), report.status) == ("error", sorted(bad), 1)
     assert finding.mend.startswith(
-        f"python -m tfrecords_tools.clean --records {tmp_path / 'set'} --list {{list}} --apply"
+        f"python -m tfrecords_tools.clean --records {tmp_path / 'set'} --list {{list}} --output_dir"
     )
 
 

@@ -171,7 +171,7 @@ def test_thresholds_go_into_the_model_which_serves_as_before(served, frames, run
     folder, images = frames
     version = export_model(served, tmp_path / "model", 3, {"loss": "none"})
     before = {path: path.read_bytes() for path in version.rglob("*") if path.is_file()}
-    summary = run("test_lfw", "--model_path", version, "--data", folder, "--save_thresholds")
+    summary = run("test_lfw", "--model_path", version, "--source", folder, "--save_thresholds")
     assert summary.splitlines()[-1] == f"thresholds: {version / 'assets' / 'keras_face.json'}"
     changed = {path.name for path, content in before.items() if path.read_bytes() != content}
     assert changed == {"keras_face.json"}
@@ -234,19 +234,19 @@ def test_several_bins_are_measured_at_once(served, model_path, frames, run, tmp_
     for number, name in ((1, "first"), (2, "second")):
         order = [key for i in range(10) for other in (i, (i + 3) % 10) for key in ((i, 0, number), (other, 1, number))]
         (tmp_path / f"{name}.bin").write_bytes(pickle.dumps(([encoded[key] for key in order], [True, False] * 10)))
-    run("test_bin", "--model_path", model_path, "--bins", "first.bin,second.bin", "--output_dir", "out")
+    run("test_bin", "--model_path", model_path, "--source", "first.bin,second.bin", "--output_dir", "out")
     rows = results_of(tmp_path / "out")
     assert [row["protocol"] for row in rows] == ["first.bin, 10 consecutive folds", "second.bin, 10 consecutive folds"]
     similarity = lfw_similarity(served, images).reshape(2, 10).T.reshape(-1)
     np.testing.assert_allclose(read_scores(tmp_path / "out" / "scores_0.csv").similarity, similarity, atol=1e-6)
     assert rows[0]["data_hash"] != rows[1]["data_hash"]
     with pytest.raises(ValueError, match="expected files of different names, got first, first"):
-        run("test_bin", "--model_path", model_path, "--bins", "first.bin,a/first.bin")
+        run("test_bin", "--model_path", model_path, "--source", "first.bin,a/first.bin")
 
 
 def test_own_people_are_verified_and_identified(served, model_path, frames, people, run, tmp_path):
     _, images = frames
-    settings = ["--data", people, "--folds", 4, "--seed", 3, "--output_dir"]
+    settings = ["--source", people, "--folds", 4, "--seed", 3, "--output_dir"]
     summary = run("test_folder", "--model_path", model_path, *settings, "out")
     [row], [found] = results_of(tmp_path / "out"), results_of(tmp_path / "out", "identification")
     assert "4 folds by people" in row["protocol"]
@@ -265,7 +265,7 @@ def test_own_people_are_verified_and_identified(served, model_path, frames, peop
     # The seed names the pairs.
     run("test_folder", "--model_path", model_path, *settings, "again")
     assert results_of(tmp_path / "again")[0]["protocol_hash"] == row["protocol_hash"]
-    run("test_folder", "--model_path", model_path, "--data", people, "--folds", 4, "--output_dir", "other")
+    run("test_folder", "--model_path", model_path, "--source", people, "--folds", 4, "--output_dir", "other")
     assert results_of(tmp_path / "other")[0]["protocol_hash"] != row["protocol_hash"]
 
 
@@ -282,7 +282,7 @@ def test_masked_photos_are_looked_up_among_the_others(served, model_path, frames
         file = tmp_path / "masked" / f"P{person}" / f"{2 * track + number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(file), image[:, :, ::-1].astype(np.uint8))
-    settings = ["--list", "masked.csv", "--masked", "masked", "--originals", people]
+    settings = ["--list", "masked.csv", "--source", "masked", "--original_source", people]
     run("test_masked", "--model_path", model_path, *settings, "--output_dir", "out")
     [found] = results_of(tmp_path / "out", "identification")
     vectors = [
@@ -326,8 +326,17 @@ def test_megaface_is_measured_from_photos_and_from_the_devkits_features(served, 
         "--distractor_noises",
         "noises.txt",
     ]
-    run("test_megaface", "--model_path", model_path, *lists, "--probes", "facescrub", "--distractors", "megaface")
-    folders = ["--probes", "features/facescrub", "--distractors", "features/megaface"]
+    run(
+        "test_megaface",
+        "--model_path",
+        model_path,
+        *lists,
+        "--probe_source",
+        "facescrub",
+        "--distractor_source",
+        "megaface",
+    )
+    folders = ["--probe_source", "features/facescrub", "--distractor_source", "features/megaface"]
     run("test_megaface", "--ending", "_net.bin", *lists, *folders, "--output_dir", "features_out")
     [found] = results_of(tmp_path / "output" / "eval" / "megaface", "identification")
     [again] = results_of(tmp_path / "features_out", "identification")
@@ -377,7 +386,9 @@ def ijb(frames, tmp_path):
 
 def test_ijb_is_measured_by_face_sets_one_to_one_and_one_to_many(served, model_path, frames, ijb, run, tmp_path):
     _, images = frames
-    summary = run("test_ijb", "--model_path", model_path, "--data", ijb, "--pooling", "quality", "--output_dir", "out")
+    summary = run(
+        "test_ijb", "--model_path", model_path, "--source", ijb, "--pooling", "quality", "--output_dir", "out"
+    )
     small = {key: cv2.resize(cv2.resize(image, (112, 112)), (8, 8), interpolation=cv2.INTER_AREA)
              for key, image in images.items()}  # fmt: skip
     pooled = np.array([
@@ -401,7 +412,7 @@ def test_ijb_is_measured_by_face_sets_one_to_one_and_one_to_many(served, model_p
     # From embeddings: the same, without photos.
     names = [f"{row}.png" for row in range(len(images))]
     write_features(tmp_path / "f.npz", Features.of(names, np.array([embed(served, image) for image in small.values()])))
-    given = ["--data", ijb, "--output_dir", "features"]
+    given = ["--source", ijb, "--output_dir", "features"]
     run("test_ijb", "--features", "f.npz", "--pooling", "quality", *given)
     similarity = read_scores(tmp_path / "features" / "scores.csv").similarity
     np.testing.assert_allclose(similarity, expected, atol=1e-5)
@@ -418,7 +429,7 @@ def test_two_models_are_compared_on_the_same_pairs(model_path, frames, run, tmp_
     for name, path in (("a", model_path), ("b", tmp_path / "other")):
         run("test_lfw", "--model_path", path, "--data", folder, "--output_dir", name)
     summary = run("compare", "--first", "a", "--second", "b/results.json", "--output_dir", "ab")
-    models = ["--first", model_path, "--second", "other", "--data", folder, "--output_dir", "models"]
+    models = ["--first", model_path, "--second", "other", "--source", folder, "--output_dir", "models"]
     of_models = run("compare", *models)
     comparisons = [results_of(tmp_path / name, "comparisons") for name in ("ab", "models")]
     assert comparisons[0][0]["accuracy"] == comparisons[1][0]["accuracy"]
@@ -471,7 +482,7 @@ def test_results_of_other_protocols_are_not_compared(frames, model_path, run, tm
         (["--model_path", "m", "--threshold_rule", "luck"], "threshold_rule must be one of best_accuracy, .*'luck'"),
         (["--scores", "s", "--score_columns", "similarity"], "expected a column as similarity=NAME"),
         (["--scores", "s", "--subtract_mean"], "--scores has no use for --subtract_mean"),
-        (["--features", "f"], "expected --data, or --pairs for --features"),
+        (["--features", "f"], "expected --source, or --pairs for --features"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(run, arguments, message):
@@ -487,7 +498,7 @@ def test_settings_that_contradict_each_other_are_refused(run, arguments, message
             ["--data", "{frames}", "--pairs", "{frames}/ytf-error.txt"],
             "expected a first line like `10 300`",
         ),
-        ("test_ytf", ["--prefix", "{frames}"], "expected a frames folder and a splits file"),
+        ("test_ytf", ["--source", "{frames}"], "expected a frames folder and a splits file"),
     ],
 )
 def test_a_users_error_is_one_line_without_a_stack_trace(model_path, frames, script, arguments, message):
