@@ -19,7 +19,7 @@ from keras_face.photos import encoding
 from keras_face.photos.summary import Summary
 
 SOURCE = flags.DEFINE_string("source", None, "Folder with one folder of photos per person.", required=True)
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of masked twins to make or go on with.", required=True)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of masked twins to make or to continue.", required=True)
 LANDMARKS = flags.DEFINE_enum(
     "landmarks", "aligned", ["aligned", "detect", "points5", "points68"],
     "Where the faces are: in crops aligned to ArcFace's template, found by MTCNN, or given by a file.",

@@ -42,7 +42,7 @@ def align_folder(
 
     Args:
         source: A folder of any depth, or one photo.
-        output_dir: Folder to make or to go on with; not in the source.
+        output_dir: Folder to make or to continue; not in the source.
         aligner: What makes crops of photos.
         encoding: Of the crops: "jpg" (quality 95, colours in full) or "png" (lossless, about three times as large).
         sheet: PNG to write: some of the photos with what was found in them, and their crops.

@@ -48,10 +48,10 @@ def mask_folder(
 
     Args:
         source: A folder of people's folders of photos, or of any depth.
-        output_dir: Folder to make or to go on with; not in the source.
+        output_dir: Folder to make or to continue; not in the source.
         find_landmarks: `aligned`, or a `Detected`, `Listed5` or `Listed68`, of `masked_landmarks`.
         wardrobe: The masks to choose from.
-        settings: What the landmarks depend on, JSON values: a folder is not gone on with under other settings.
+        settings: What the landmarks depend on, JSON values: a folder is not continued under other settings.
         seed: Of the choice of masks.
         match_light: Whether a mask takes brightness, shading and colourfulness of the covered face.
         match_noise: Whether a mask gets grain as strong as the photo's.

@@ -16,7 +16,7 @@ _SMOOTH = ((1.0, 1.0, 1.0), (1.0, 5.0, 1.0), (1.0, 1.0, 1.0))  # PIL's SMOOTH, o
 
 
 def rand_augmented(image: tf.Tensor, seed: tf.Tensor, operations: int, magnitude: float) -> tf.Tensor:
-    """Returns the image after so many operations, each drawn from `OPERATIONS`, all equally likely.
+    """Returns the image after this many operations, each drawn from `OPERATIONS`, all equally likely.
 
     The list is that of the paper without solarize and posterize, which make of skin what no camera makes. Shifts and
     changes of colour, contrast, brightness and sharpness are smaller than those of ImageNet. Operations that can go two

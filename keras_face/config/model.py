@@ -35,7 +35,7 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TeacherConfig:
-    """A trained model that has its say."""
+    """A trained model that guides the training."""
 
     model_path: str = setting(
         "", "Its run folder or export, for losses with a teacher; mask and logit_distillation need the run folder."

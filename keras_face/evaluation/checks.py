@@ -51,7 +51,7 @@ def finite(values: np.ndarray, name: str) -> None:
 def labels(values: ArrayLike, size: int, name: str) -> np.ndarray:
     """Returns int [size].
 
-    Raises: ValueError unless they are so many integers.
+    Raises: ValueError unless they are that many integers.
     """
     array = np.asarray(values)
     if array.shape != (size,) or not np.issubdtype(array.dtype, np.integer):

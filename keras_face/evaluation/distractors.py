@@ -184,6 +184,6 @@ class _Tops:
 
 
 def _highest(values: np.ndarray, count: int) -> np.ndarray:
-    """Returns the so many highest along the last axis, in any order; all if there are fewer."""
+    """Returns the `count` highest along the last axis, in any order; all if there are fewer."""
     size = values.shape[-1]
     return values if size <= count else np.partition(values, size - count, axis=-1)[..., size - count :].copy()

@@ -35,7 +35,7 @@ def kfold_accuracy(
 ) -> FoldAccuracy:
     """Returns the accuracy on each fold at the threshold that a rule finds on all the other folds.
 
-    So no pair has a say in the threshold it is judged by; under `best_on_test` alone it has.
+    So no pair influences the threshold it is judged by, except under `best_on_test`.
 
     Args:
         similarity: [n], higher is more alike; or [k, n], of which row i is used throughout while fold i is judged
@@ -116,7 +116,7 @@ def mean_subtracted(left: ArrayLike, right: ArrayLike, fold: ArrayLike) -> np.nd
     """Returns float64 [k, n]: the cosine of each pair after SphereFace's subtraction of the mean.
 
     In row i the mean embedding of both sides of all pairs outside fold i is taken off every embedding, so that the
-    judged fold has no say in it. For `kfold_accuracy`.
+    judged fold does not influence it. For `kfold_accuracy`.
 
     Args:
         left: [n, embedding_size], not normalised before.

@@ -41,7 +41,7 @@ class IdentificationRate:
     """Share of the mated probes that were found.
 
     Attributes:
-        rank: The mate must be among so many.
+        rank: The mate must be among this many.
         rate: Share of the mated probes; None where the FPIR is not measurable with so few probes without mates.
         interval: Exact interval (Clopper-Pearson) of the rate at this threshold; None likewise.
         num_mated: Probes with a mate.

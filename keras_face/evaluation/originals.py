@@ -32,6 +32,12 @@ class Printed:
     fold_accuracy: tuple[float, ...] = ()
     std: float | None = None
 
+    def __str__(self) -> str:
+        """Returns a line of a report."""
+        spread = "" if self.std is None else f" ± {self.std:.4f}"
+        threshold = f"{self.threshold:.4f} ({self.threshold_unit})"
+        return f"{self.source}: accuracy {self.accuracy:.4f}{spread}, threshold {threshold}"
+
 
 def margin_centre_face(cosine: ArrayLike, genuine: ArrayLike, num_folds: int = 10) -> Printed:
     """Returns what margin-centre-face's eval/test_lfw.py would have printed (util/verification.py, `cosine`).
@@ -123,3 +129,19 @@ def seqface(cosine: ArrayLike, genuine: ArrayLike) -> Printed:
         float(tried[best]),
         "cosine",
     )
+
+
+def original_figures(cosine: ArrayLike, genuine: ArrayLike) -> str:
+    """Returns a line for each script: what it would have printed, or why it would have printed nothing.
+
+    Args:
+        cosine: [n], similarity of each pair, in the protocol's order.
+        genuine: bool [n].
+    """
+    lines = []
+    for script in (margin_centre_face, foamliu, seqface):
+        try:
+            lines.append(str(script(cosine, genuine)))
+        except ValueError as error:
+            lines.append(f"{script.__name__}: nothing, as {error}")
+    return "\n".join(["What published scripts would have printed, for comparison with their figures only:", *lines])

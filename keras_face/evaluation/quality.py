@@ -1,13 +1,16 @@
 """Does a quality know which comparisons go wrong? Error versus reject."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
+from keras_face.evaluation.operating_points import OperatingPoint
 
 ERRORS = ("false_reject", "wrong_decision")
+_SHARES = (0.05, 0.1, 0.2)  # of the comparisons rejected, in the text
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,10 @@ class ErrorVersusReject:
     rate: np.ndarray
     area: float
     max_rejected: float
+
+    def rate_without(self, share: float) -> float:
+        """Returns the error rate when at most this share of the comparisons, [0, 1), is rejected."""
+        return float(self.rate[np.searchsorted(self.rejected, share, "right") - 1])
 
 
 def error_versus_reject(
@@ -80,3 +87,26 @@ def error_versus_reject(
     widths = np.diff(np.append(np.minimum(rejected, max_rejected), max_rejected))
     area = float(np.dot(rate, widths) / max_rejected)
     return ErrorVersusReject(error, float(threshold), rejected, rate, area, max_rejected)
+
+
+def false_rejects_by_quality(
+    similarity: ArrayLike, genuine: ArrayLike, quality: ArrayLike, points: Sequence[OperatingPoint]
+) -> str:
+    """Returns a line for each measurable FAR: the false rejects, and what is left as low quality is rejected.
+
+    Args:
+        similarity: [n], as `error_versus_reject`.
+        genuine: Likewise.
+        quality: Likewise.
+        points: Operating points of these similarities.
+
+    Raises: ValueError as `error_versus_reject`.
+    """
+    lines = ["False rejects, and those left when the genuine pairs of the lowest quality are rejected:"]
+    for point in points:
+        if point.threshold is None:
+            continue
+        found = error_versus_reject(similarity, genuine, quality, point.threshold)
+        left = ", ".join(f"{found.rate_without(share):.4f} without {100 * share:g} %" for share in _SHARES)
+        lines.append(f"FAR {point.far:g}: {found.rate[0]:.4f}; {left}; mean up to 50 %: {found.area:.4f}")
+    return "\n".join(lines)

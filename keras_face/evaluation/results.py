@@ -135,11 +135,13 @@ class Measured:
         result: The figures.
         pairs: The protocol; its keys name photos, tracks or IJB templates. A single fold means: no folds.
         similarity: [n], of each pair.
+        quality: [n], of each pair: the lower norm of its two photos; None: norms are not known, or all the same.
     """
 
     result: VerificationResult
     pairs: Pairs
     similarity: np.ndarray
+    quality: np.ndarray | None = None
 
 
 def verify(
@@ -216,7 +218,7 @@ def keys_hash(*parts: Sequence[str] | bytes) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what the figures hang on; TensorFlow is not imported for it."""
+    """Returns the versions of what the figures depend on; TensorFlow is not imported for it."""
     found = {}
     for package in ("keras_face", "tensorflow", "numpy"):
         try:

@@ -20,7 +20,7 @@ def angle(cosine: np.ndarray) -> np.ndarray:
 
 
 def half_angles(sums: np.ndarray, counts: np.ndarray, fewest: int = 4) -> np.ndarray:
-    """Returns float [n], the angles between the two halves of the people with so many photos.
+    """Returns float [n], the angles between the two halves of the people with this many photos.
 
     Args:
         sums: float [2, num_identities, size].

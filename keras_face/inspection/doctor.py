@@ -76,7 +76,7 @@ def head_size(number_or_run: str, datasets: Sequence[Photos]) -> int:
 
     Args:
         number_or_run: A number, or a run's folder.
-        datasets: A head with a whole multiple of their identities has so many sub-centres of each.
+        datasets: A head with a whole multiple of their identities has that many sub-centres of each.
 
     Raises: ValueError if it is neither.
     """

@@ -27,9 +27,7 @@ def check_people(photos: Photos, min_photos: int = 2) -> list[Finding]:
     findings = []
     counts = photos_per_person(photos)
     if outside := np.flatnonzero(photos.labels >= len(photos.identities)).tolist():
-        what = (
-            f"{len(outside):,} photos have labels of {len(photos.identities)} or more, and so many identities there are"
-        )
+        what = f"{len(outside):,} photos have labels of {len(photos.identities)} or more, the number of identities"
         found = [Entry(photos.photo_name(number), "", f"label {photos.labels[number]}") for number in outside]
         findings.append(Finding(ERROR, "label-range", what, mend(photos), found))
     if empty := np.flatnonzero(counts == 0).tolist():

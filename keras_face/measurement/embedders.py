@@ -40,7 +40,7 @@ class GreyPixels:
 def model_hash(embedder: EmbedderLike) -> str | None:
     """Returns the SHA-256 of an exported model's content, its graph and weights; None for another embedder.
 
-    The facts and thresholds beside them, warm-up requests and file times have no say in it.
+    The facts and thresholds beside them, warm-up requests and file times do not matter.
     """
     if not isinstance(embedder, Embedder):
         return None

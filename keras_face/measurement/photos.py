@@ -103,7 +103,7 @@ def embed(embedder: EmbedderLike, photos: Sequence[Photo], *, flip: bool = True,
 
 
 def content_hash(photos: Sequence[Photo]) -> str:
-    """Returns the SHA-256 of the content of all photos in their order; names have no say in it.
+    """Returns the SHA-256 of the content of all photos in their order; names do not matter.
 
     Raises: FileNotFoundError as `embed`.
     """

@@ -219,7 +219,7 @@ def _write_scores(path: Path, measured: Measured, large: bool) -> None:
 
 
 def _photo(locate: Callable[[str], Photo], key: str) -> np.ndarray | None:
-    """Returns a photo for the report; None if it cannot be read: the figures do not hang on it."""
+    """Returns a photo for the report; None if it cannot be read: the figures do not depend on it."""
     try:
         return pixels(locate(key))
     except (ValueError, OSError):

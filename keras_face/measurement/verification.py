@@ -99,7 +99,12 @@ def measure_pairs(source: Source, task: Task, *, rule: str = "best_accuracy", su
     if subtract_mean:
         raw = features.embeddings * features.norms[:, np.newaxis]
         of_folds = mean_subtracted(raw[left], raw[right], pairs.fold)
-    return verify(pairs, pair_cosines(features.embeddings, left, right), origin, rule=rule, fold_similarity=of_folds)
+    measured = verify(
+        pairs, pair_cosines(features.embeddings, left, right), origin, rule=rule, fold_similarity=of_folds
+    )
+    if np.ptp(features.norms) <= 1e-5 * features.norms.max():
+        return measured
+    return dataclasses.replace(measured, quality=np.minimum(features.norms[left], features.norms[right]))
 
 
 def measure_scores(

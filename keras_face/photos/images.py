@@ -60,7 +60,7 @@ def fit(image: tf.Tensor, image_size: Sequence[int]) -> tf.Tensor:
 
 
 def random_windows(images: tf.Tensor, image_size: Sequence[int], seeds: tf.Tensor) -> tf.Tensor:
-    """Returns a window of each image, at a place that hangs on its seed alone; all places are equally likely.
+    """Returns a window of each image, at a place that depends on its seed alone; all places are equally likely.
 
     Args:
         images: uint8 [n, height, width, 3], static shape.

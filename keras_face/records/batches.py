@@ -13,7 +13,7 @@ from keras_face.records.streams import Mixture, train_stream, unreadable
 class Batches:
     """How many batches a training has, and the photos of each; steps count from 0.
 
-    The photos hang on datasets, configuration and step alone, so those of any step can be had again.
+    The photos depend on datasets, configuration and step alone, so those of any step can be read again.
 
     Args:
         config: [training] says how many photos, [data] and [augmentation] which and how, [run] the seed.

@@ -168,7 +168,7 @@ class _Keeper:
         self.duplicates = self.different = 0
         self.kept: list[tuple[int, bytes]] = []
         self._last_look: appearance.Look | None = None
-        self._every = 1  # so manieth different photo is kept
+        self._every = 1  # one different photo in this many is kept
 
     def add(self, picture: _Picture, face: Face, sighting: Sighting) -> None:
         self.seen.append(picture.number)

@@ -46,8 +46,8 @@ class Sampling:
     """Which frames are looked at.
 
     Args:
-        stride: Every so manieth frame, >= 1.
-        frames_per_second: Instead of a stride, so many of each second, > 0; all, if the video has fewer.
+        stride: One frame in this many, >= 1.
+        frames_per_second: Instead of a stride, this many of each second, > 0; all, if the video has fewer.
 
     Raises: ValueError if either is out of range, or both are given.
     """

@@ -245,7 +245,7 @@ def _check_counts(**counts: int) -> None:
 
 
 def _check_pairs(pairs_per_fold: int, people_per_fold: int, each: int) -> None:
-    """Raises ValueError if so many people with so many images each do not make the pairs of a fold."""
+    """Raises ValueError if this many people, with this many images each, do not make the pairs of a fold."""
     genuine = people_per_fold * each * (each - 1) // 2
     impostor = people_per_fold * (people_per_fold - 1) // 2
     if pairs_per_fold > min(genuine, impostor):

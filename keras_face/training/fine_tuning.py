@@ -46,7 +46,7 @@ def freeze(backbone: keras.Model, frozen_stages: int) -> int:
         frozen_stages: How many, the stem among the first.
 
     Returns: How many layers are frozen.
-    Raises: ValueError if the network has not so many stages.
+    Raises: ValueError if the network does not have that many stages.
     """
     with_stages = stages(backbone)
     last = max(stage for _, stage in with_stages) - 1

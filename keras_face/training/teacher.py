@@ -1,4 +1,4 @@
-"""A trained model that has its say in a training: its embeddings of the same photos, and what it takes them for."""
+"""A trained model that guides a training: its embeddings of the same photos, and what it takes them for."""
 
 import os
 from collections.abc import Sequence

@@ -72,7 +72,7 @@ def encoded(image: np.ndarray, extension: str = ".jpg", quality: int = 95) -> by
 
 
 def changed(photos: dict[str, bytes], change, every: int = 1) -> dict[str, bytes]:
-    """Returns the photos, every so manieth changed."""
+    """Returns the photos, one in this many changed."""
     return {
         name: encoded(change(pixels(content))) if number % every == 0 else content
         for number, (name, content) in enumerate(photos.items())

@@ -3,6 +3,8 @@ import importlib
 import json
 import os
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +16,17 @@ from absl import flags
 
 from keras_face.alignment.templates import template
 from keras_face.backend import keras
-from keras_face.evaluation.features import Features, read_scores, write_features, write_megaface_features
+from keras_face.evaluation.features import (
+    Features,
+    read_features,
+    read_megaface_features,
+    read_scores,
+    write_features,
+    write_megaface_features,
+)
 from keras_face.evaluation.scores import kfold_accuracy
 from keras_face.export import WARM_UP, ServedModel, export_model, load_embedder
+from keras_face.records import writing
 
 
 def network(seed):
@@ -83,15 +93,16 @@ def run(tmp_path, monkeypatch, repository, reported):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(repository)
 
-    def run(script, *arguments):
+    def run(script, *arguments, report=True):
         before = set(flags.FLAGS)
         sys.modules.pop(f"eval.{script}", None)
         module = importlib.import_module(f"eval.{script}")
         try:
             # A report takes seconds: one for each command.
-            flags.FLAGS([script, *(["--noreport"] if script in reported else []), *map(str, arguments)])
+            without = ["--noreport"] if report and script in reported else []
+            flags.FLAGS([script, *without, *map(str, arguments)])
             summary = module.main()
-            if script not in reported:
+            if report and script not in reported:
                 reported.add(script)
                 folder = summary.split("results.json and report.html: ")[1].split("\n")[0]
                 assert Path(folder, "report.html").stat().st_size > 10_000
@@ -465,7 +476,7 @@ def test_results_of_other_protocols_are_not_compared(frames, model_path, run, tm
     run("test_lfw", *settings, "--nosave_scores", "--output_dir", "d")
     with pytest.raises(ValueError, match=r"expected the similarities of .* beside it \(--save_scores\), found none"):
         run("compare", "--first", "d", "--second", "d")
-    with pytest.raises(ValueError, match="expected --data with --flip: results have been measured before"):
+    with pytest.raises(ValueError, match="expected --source with --flip: results have been measured before"):
         run("compare", "--first", "a", "--second", "b", "--noflip")
 
 
@@ -511,3 +522,137 @@ def test_a_users_error_is_one_line_without_a_stack_trace(model_path, frames, scr
     assert line.startswith("error: ")
     assert message in line
     assert "Traceback" not in done.stderr
+
+
+def test_embedded_files_give_every_command_the_figures_of_the_model(model_path, frames, people, run, tmp_path):
+    folder = frames[0]
+    cases = (
+        ("test_lfw", folder, ["--pairs", folder / "pairs.txt"], ["--pairs", folder / "pairs.txt"]),
+        ("test_ytf", folder, ["--splits", folder / "splits.txt", "--pooling", "norm"], None),
+        ("test_folder", people, ["--folds", 4], ["--folds", 4, "--source", people]),
+    )
+    for flip in ([], ["--noflip"]):
+        for script, source, settings, of_features in cases:
+            of_model = ["--model_path", model_path, "--source", source, *flip]
+            told = run("embed", *of_model, "--output", "f.npz", report=False)
+            assert told.startswith("f.npz: 40 embeddings of size 16")
+            output = tmp_path / f"{script}{''.join(flip)}"
+            run(script, *of_model, *settings, "--output_dir", output / "model")
+            given = settings if of_features is None else of_features
+            run(script, "--features", "f.npz", *given, "--output_dir", output / "file")
+            photos, file = (json.loads((output / name / "results.json").read_text()) for name in ("model", "file"))
+            for kind in ("results", "identification"):
+                rows = ([without_origin(each) for each in side.get(kind, [])] for side in (photos, file))
+                assert_same_figures(*rows)
+            assert photos["results"]
+            scores = sorted(path.name for path in (output / "model").glob("scores*"))
+            assert scores
+            for name in scores:
+                one, other = (read_scores(output / side / name).similarity for side in ("model", "file"))
+                np.testing.assert_allclose(one, other, atol=1e-6)
+    assert {path.name for path in tmp_path.glob("*f.npz*")} == {"f.npz"}
+
+
+def assert_same_figures(first, second, where=""):
+    """Asserts that two results are equal, numbers but for what a second normalisation rounds."""
+    assert type(first) is type(second), where
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for key in first:
+            assert_same_figures(first[key], second[key], f"{where}.{key}")
+    elif isinstance(first, list):
+        assert len(first) == len(second), where
+        for number, pair in enumerate(zip(first, second, strict=True)):
+            assert_same_figures(*pair, f"{where}[{number}]")
+    elif isinstance(first, float):
+        assert first == pytest.approx(second, abs=1e-5), where
+    else:
+        assert first == second, where
+
+
+def without_origin(result):
+    """What was measured, without what says where embeddings come from."""
+    said = ("model", "data", "photos", "flip", "model_hash", "data_hash", "date")
+    return {key: value for key, value in result.items() if key not in said}
+
+
+def test_records_are_embedded_by_the_names_of_their_photos(served, model_path, frames, run, tmp_path):
+    photos = {key: cv2.imencode(".png", image[:, :, ::-1])[1].tobytes() for key, image in frames[1].items()}
+    sets = [writing.FaceSet([photos[i, 0, 1], photos[i, 0, 2]], i, f"P{i}/a.png|P{i}/b.png") for i in range(3)] + [
+        writing.FaceSet([photos[3, 0, 1], photos[3, 0, 2]], 3, "track")
+    ]
+    writing.write_records(tmp_path / "records", sets, identities=list("abcd"), image_size=(8, 8), source="test")
+    run("embed", "--model_path", model_path, "--source", "records", "--output", "f.npz", report=False)
+    found = read_features(tmp_path / "f.npz")
+    expected = {f"P{i}/{name}.png": (i, 0, number) for i in range(3) for number, name in ((1, "a"), (2, "b"))}
+    expected |= {"track#0": (3, 0, 1), "track#1": (3, 0, 2)}
+    assert sorted(found.names) == sorted(expected)
+    for name, embedding, norm in zip(found.names, found.embeddings, found.norms, strict=True):
+        image = frames[1][expected[name]]
+        np.testing.assert_allclose(embedding, embed(served, image), atol=1e-6)
+        lengths = load_embedder(model_path).with_norms(np.stack([image, image[:, ::-1]]))[1]
+        assert norm == pytest.approx(lengths.mean(), rel=1e-5)
+
+
+def test_photos_are_embedded_whole_or_not_at_all(model_path, people, run, tmp_path):
+    given = ["--model_path", model_path, "--source", "photos"]
+    shutil.copytree(people, tmp_path / "photos")
+    (tmp_path / "photos" / "P0" / "notes.txt").write_text("no photo")
+    told = run("embed", *given, "--output_dir", "features", "--ending", "_net.bin", report=False)
+    assert told == "features: 40 embeddings of size 16; 1 other files left out"
+    names = sorted(str(path.relative_to(people)) for path in people.glob("*/*.png"))
+    run("embed", *given, "--output", "f.npz", report=False)
+    devkit = read_megaface_features(tmp_path / "features", names, "_net.bin")
+    np.testing.assert_allclose(devkit.embeddings, read_features(tmp_path / "f.npz").take(names).embeddings, atol=1e-6)
+    np.testing.assert_allclose(devkit.norms, 1, atol=1e-6)
+    (tmp_path / "photos" / "P1" / "1.png").write_bytes(b"broken")
+    before = sorted(os.listdir(tmp_path))
+    for more in (["--output", "new.npz"], ["--output_dir", "new", "--ending", ".bin"]):
+        with pytest.raises(ValueError, match=r"P1/1\.png"):
+            run("embed", *given, *more, report=False)
+    assert sorted(os.listdir(tmp_path)) == before
+    for more, message in (
+        ([], "expected --source, and either --output or --output_dir"),
+        (["--output", "a.npz", "--ending", "b"], "expected --output_dir and --ending together"),
+        (["--output", "a.pkl"], "expected a file .npz"),
+        (["--output_dir", "features", "--ending", "_net.bin"], "features"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run("embed", *given, *more, report=False)
+
+
+def test_lfw_prints_what_the_originals_would_have_printed(served, model_path, frames, run):
+    folder, images = frames
+    given = ["--model_path", model_path, "--source", folder, "--originals"]
+    told = run("test_lfw", *given).splitlines()
+    cosine, genuine = lfw_similarity(served, images), np.repeat([True, False], 10)
+    best = max(np.mean((cosine >= threshold) == genuine) for threshold in cosine)
+    assert told[0].startswith("What published scripts would have printed")
+    assert told[3].startswith(f"SeqFace: best threshold of the test pairs: accuracy {best:.4f}, threshold ")
+    assert told[2].startswith(f"foamliu/InsightFace: threshold tuned on the test pairs: accuracy {best:.4f}, ")
+    assert re.match(r"margin-centre-face: .* accuracy 0\.\d{4} ± 0\.\d{4}, threshold \d\.\d{4} \(1 - cosine\)", told[1])
+    with pytest.raises(ValueError, match="--originals has no use for --distances"):
+        run("test_lfw", "--scores", "s.csv", "--distances", "--originals")
+
+
+def test_lfw_prints_false_rejects_by_norm(served, model_path, frames, run, tmp_path):
+    folder, images = frames
+    told = run("test_lfw", "--model_path", model_path, "--source", folder, "--error_versus_reject").splitlines()
+    norm = {key: load_embedder(model_path).with_norms(np.stack([image, image[:, ::-1]]))[1].mean()
+            for key, image in images.items()}  # fmt: skip
+    cosine = lfw_similarity(served, images)
+    [point] = [each for each in results_of(tmp_path / "output/eval/lfw")[0]["tar_at_far"] if each["far"] == 0.1]
+    quality = np.array([min(norm[i, 0, 1], norm[i, 1, 1]) for i in range(10)])
+    wrong = cosine[:10] <= point["threshold"]
+    kept = np.argsort(quality)[2:]  # without 20 %
+    line = next(line for line in told if line.startswith("FAR 0.1:"))
+    assert line.startswith(f"FAR 0.1: {wrong.mean():.4f}; ")
+    assert f"{wrong[kept].mean():.4f} without 20 %" in line
+    names = [f"P{i}/{track}/{number}.png" for i, track, number in images]
+    write_features(
+        tmp_path / "unit.npz", Features.of(names, np.array([embed(served, image) for image in images.values()]))
+    )
+    with pytest.raises(ValueError, match="needs embeddings of different lengths"):
+        run("test_lfw", "--features", "unit.npz", "--pairs", folder / "pairs.txt", "--error_versus_reject")
+    with pytest.raises(ValueError, match="--scores has no use for --error_versus_reject"):
+        run("test_lfw", "--scores", "s.csv", "--error_versus_reject")

@@ -53,7 +53,7 @@ def decide(measured: Measured) -> Decisions:
                 how = f"all pairs by one threshold ({lowest:.4f})"
             return Decisions(thresholds[pairs.fold], right, float(thresholds.mean()), how)
     best = result.best_threshold
-    how = f"all pairs by the threshold that is best on these very pairs, {best:.4f}: to look at, no figure hangs on it"
+    how = f"all pairs by the threshold that is best on these very pairs, {best:.4f}: no figure depends on it"
     return Decisions(np.full(similarity.size, best), (similarity > best) == pairs.genuine, best, how)
 
 
