@@ -6,14 +6,14 @@ python -m train_centre --config recipes/seqface_1.ini --tiny
 """
 
 from keras_face import commands
-from keras_face.training import progress
+from keras_face.training.log import show_log
 from keras_face.training.run import train
 
 read_config = commands.training_flags("the built-in quick start on drawn people.")
 
 
 def main() -> int:
-    progress.show_log()
+    show_log()
     train(read_config(lambda file: (), ()))
     return 0
 

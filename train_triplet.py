@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from keras_face import commands
 from keras_face.config import Config
-from keras_face.training import progress
+from keras_face.training.log import show_log
 from keras_face.training.run import train
 
 AFTER_QUICK_START = (
@@ -43,7 +43,7 @@ def triplets(file: Callable[..., Config]) -> list[str]:
 
 
 def main() -> int:
-    progress.show_log()
+    show_log()
     train(read_config(triplets, AFTER_QUICK_START))
     return 0
 

@@ -22,7 +22,7 @@ from keras_face import config as configuration
 from keras_face.backend import tf
 from keras_face.export import ServedModel, export_model, load_embedder
 from keras_face.measurement.photos import embed, pixels
-from keras_face.training import building
+from keras_face.training.build_backbone import build_backbone
 
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model; default: a fresh network.")
 BACKBONE = flags.DEFINE_string("backbone", "iresnet18", "Of the fresh network, at 112x112.")
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
         model_path = MODEL_PATH.value
         if model_path is None:
             config = configuration.load(None, [f"model.backbone={BACKBONE.value}"])
-            export_model(ServedModel(building.build_backbone(config.model, (112, 112))), Path(folder, "export"), 0, {})
+            export_model(ServedModel(build_backbone(config.model, (112, 112))), Path(folder, "export"), 0, {})
             model_path = Path(folder, "export")
         embedder = load_embedder(model_path, BATCH_SIZE.value)
         files = photo_files(Path(folder), PHOTOS.value)

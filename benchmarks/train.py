@@ -23,6 +23,7 @@ from keras_face.records import prepare
 from keras_face.records.streams import mix, train_stream
 from keras_face.training import building, optimizers
 from keras_face.training.run import train
+from keras_face.training.strategy import build_strategy
 
 NETWORKS = flags.DEFINE_list("networks", ["iresnet18", "iresnet50"], "Networks to time.")
 PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Compute types.")
@@ -68,7 +69,7 @@ def settings(network: str, precision: str, folder: str) -> config.Config:
 
 def bare_step(configured: config.Config, mixture, batch) -> float:
     """Returns images per second of the training step on one batch that is already there (the median step)."""
-    strategy = building.build_strategy(configured.run)
+    strategy = build_strategy(configured.run)
     schedule = optimizers.schedule(configured.schedule, 1000, BATCH)
     with strategy.scope():
         model = building.build_model(configured, mixture, schedule)

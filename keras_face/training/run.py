@@ -22,10 +22,17 @@ from keras_face.measurement import GreyPixels
 from keras_face.records import prepare
 from keras_face.records.batches import Batches
 from keras_face.records.streams import Mixture, mix, mixing_table
-from keras_face.training import building, fine_tuning, named_prototypes, optimizers
+from keras_face.training import fine_tuning, named_prototypes, optimizers
+from keras_face.training.build_backbone import build_backbone, precision
+from keras_face.training.build_losses import build_losses, unused_losses
+from keras_face.training.building import build_model
+from keras_face.training.collapse import CollapseAlarm
+from keras_face.training.console import ConsoleLine
 from keras_face.training.latse import MeanImages
-from keras_face.training.progress import CollapseAlarm, ConsoleLine, Summaries, log_to
-from keras_face.training.teacher import Teacher
+from keras_face.training.log import log_to
+from keras_face.training.strategy import build_strategy, is_chief
+from keras_face.training.summaries import Summaries
+from keras_face.training.teacher import read_teacher
 from keras_face.training.validation import Validation
 
 logger = logging.getLogger("keras_face")
@@ -51,20 +58,19 @@ def train(config: Config) -> dict[str, Any]:
     run = config.run
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = building.build_strategy(run)
-    building.build_losses(  # mistakes at once
+    strategy = build_strategy(run)
+    build_losses(  # mistakes at once
         config.loss, config.losses, num_identities=3, num_sequences=0, has_teacher=bool(config.teacher.model_path)
     )
     output_dir = Path(run.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    resolver = strategy.cluster_resolver if run.strategy == "multi_worker" else None
-    chief = resolver is None or resolver.task_type in (None, "chief") or resolver.task_id == 0
+    chief = is_chief(strategy)
     handler = log_to(output_dir) if chief else None
     try:
         if chief:
             _note_changes(config, output_dir / "config.ini")
             configuration.write_config(config, output_dir / "config.ini")
-            for name in building.unused_losses(config.loss, config.losses):
+            for name in unused_losses(config.loss, config.losses):
                 logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
         return _Training(config, strategy, output_dir, chief).run()
     finally:
@@ -99,8 +105,8 @@ class _Training:
         self.validation = Validation(lfw, ytf, flip=config.validation.flip)
         self.schedule = optimizers.schedule(config.schedule, self.steps, config.training.batch_size)
         with strategy.scope():
-            self.teacher = self._read_teacher()
-            self.model = building.build_model(config, self.mixture, self.schedule, self.teacher)
+            self.teacher = read_teacher(config.teacher, config.loss_weights, self.identities, self._template())
+            self.model = build_model(config, self.mixture, self.schedule, self.teacher)
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
             self.best = tf.Variable([-1.0] * len(_FIGURES), trainable=False, name="best")  # of each figure
         self.served = self._served("trained")
@@ -148,23 +154,6 @@ class _Training:
         logger.info("%s", mixing_table(mixture))
         return mixture
 
-    def _read_teacher(self) -> Teacher | None:
-        model_path = self.config.teacher.model_path
-        if not model_path:
-            return None
-        known = self.identities if building.needs_teachers_prototypes(self.config) else None
-        teacher = Teacher(building.build_embedder(model_path), model_path, known)
-        logger.info(
-            "the teacher is %s, embeddings of %d numbers%s",
-            teacher.name,
-            teacher.embedding_size,
-            "" if known is None else f", prototypes of all {len(known)} people",
-        )
-        template = self._template()
-        if teacher.template not in (None, template):
-            logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
-        return teacher
-
     def _template(self) -> str:
         """Returns what the network's input is aligned to: with `crop_from` the middle of the crops."""
         template, data = self.mixture.datasets[0].template, self.config.data
@@ -173,8 +162,8 @@ class _Training:
     def _served(self, name: str) -> ServedModel:
         """Returns a float32 copy of the network, freshly initialised as the training's was, to measure and export."""
         keras.utils.set_random_seed(self.config.run.seed)
-        with building.precision("float32"):
-            backbone = building.build_backbone(self.config.model, self.config.data.image_size)
+        with precision("float32"):
+            backbone = build_backbone(self.config.model, self.config.data.image_size)
         return ServedModel(backbone, name=name)
 
     def _start(self) -> None:

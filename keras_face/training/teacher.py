@@ -1,16 +1,22 @@
 """A trained model that guides a training: its embeddings of the same photos, and what it takes them for."""
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from keras_face.backend import tf
-from keras_face.export import Embedder, ServedModel
+from keras_face.config import TeacherConfig, load
+from keras_face.export import Embedder, ServedModel, find_version, load_embedder, load_weights
 from keras_face.losses.prototypes import nearest, products
 from keras_face.losses.teacher import TeacherOutput
 from keras_face.photos.images import fit
+from keras_face.training.build_backbone import build_backbone, precision
 from keras_face.training.named_prototypes import read_prototypes
+
+logger = logging.getLogger("keras_face")
 
 
 class Teacher:
@@ -72,3 +78,56 @@ class Teacher:
         if cosines.shape[1] != self.num_identities:
             cosines = nearest(cosines, identities=self.num_identities)
         return TeacherOutput(embeddings, tf.stop_gradient(cosines))
+
+
+def read_teacher(
+    config: TeacherConfig, loss_weights: Mapping[str, float], identities: Sequence[str], template: str
+) -> Teacher | None:
+    """Returns the teacher that a configuration asks for; None if it asks for none. Within the strategy's scope.
+
+    Args:
+        config: The section [teacher].
+        loss_weights: Weights of the further losses, by name.
+        identities: The student's, in the order of their labels.
+        template: What its crops are aligned to.
+
+    Raises: ValueError as `build_embedder` and `Teacher`.
+    """
+    if not config.model_path:
+        return None
+    by_identity = config.mask != "none" or "logit_distillation" in loss_weights
+    teacher = Teacher(build_embedder(config.model_path), config.model_path, identities if by_identity else None)
+    logger.info(
+        "the teacher is %s, embeddings of %d numbers%s",
+        teacher.name,
+        teacher.embedding_size,
+        f", prototypes of all {len(identities)} people" if by_identity else "",
+    )
+    if teacher.template not in (None, template):
+        logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
+    return teacher
+
+
+def build_embedder(model_path: str | os.PathLike) -> Embedder | ServedModel:
+    """Returns the embedder of a trained model: of its export, or where it has none of its newest checkpoint.
+
+    Args:
+        model_path: SavedModel folder, folder of numbered ones, run folder, or a checkpoint in one, whose network is
+            then the one that the run's config.ini describes.
+
+    Raises: ValueError if there is neither.
+    """
+    try:
+        find_version(model_path)
+    except ValueError:
+        folders = (Path(model_path), *Path(model_path).parents[:2])
+        run = next((folder for folder in folders if (folder / "config.ini").is_file()), None)
+        if run is None:
+            raise ValueError(
+                f"{model_path}: expected an exported model, or a run's folder or checkpoint, found none"
+            ) from None
+        config = load(run / "config.ini")
+        with precision("float32"):
+            backbone = build_backbone(config.model, config.data.image_size)
+        return ServedModel(backbone, name=load_weights(backbone, model_path))
+    return load_embedder(model_path)

@@ -9,7 +9,7 @@ import pytest
 
 from keras_face import backbones, config
 from keras_face.backend import tf
-from keras_face.training import building
+from keras_face.training.build_losses import build_losses, unused_losses
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.ini"))
 NAMES = [path.stem for path in RECIPES]
@@ -147,7 +147,7 @@ def test_the_head_says_what_it_is_and_the_one_command(path):
 def test_its_network_and_losses_are_known(name, tiny):
     loaded = load(name, tiny)
     assert loaded.model.backbone in backbones.names()
-    layers, weights = building.build_losses(
+    layers, weights = build_losses(
         loaded.loss,
         loaded.losses,
         num_identities=5,
@@ -157,14 +157,14 @@ def test_its_network_and_losses_are_known(name, tiny):
     )
     assert layers.keys() == weights.keys()
     assert loaded.loss.head in layers or (loaded.loss.head == "none" and layers)
-    assert building.unused_losses(loaded.loss, loaded.losses) == []
+    assert unused_losses(loaded.loss, loaded.losses) == []
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if load(name).losses])
 def test_the_settings_of_its_losses_do_in_a_graph(name):
     """A whole number of the file may stand for what is a float32 in a loss."""
     loaded = load(name)
-    layers, _ = building.build_losses(loaded.loss, loaded.losses, num_identities=5, num_sequences=2, has_teacher=True)
+    layers, _ = build_losses(loaded.loss, loaded.losses, num_identities=5, num_sequences=2, has_teacher=True)
     embeddings = tf.constant(np.random.default_rng(0).normal(size=(6, 4)), tf.float32)
     labels = tf.constant([0, 0, 1, 1, 2, -1])
     for layer in layers.values():

@@ -11,11 +11,10 @@ from keras_face.backend import keras, tf
 from keras_face.export import ServedModel, export_model, load_embedder, load_weights
 from keras_face.photos.images import standardise
 from keras_face.training import named_prototypes
-from keras_face.training.building import build_embedder
 from keras_face.training.fine_tuning import freeze, learning_rate_factors, stages
 from keras_face.training.model import FaceModel
 from keras_face.training.run import train
-from keras_face.training.teacher import Teacher
+from keras_face.training.teacher import Teacher, build_embedder
 
 
 def small(name="iresnet18", width=0.1):

@@ -12,7 +12,7 @@ from keras_face.config import Config, LfwConfig, YtfConfig
 from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.results import Origin, verify
 from keras_face.training import run
-from keras_face.training.progress import Summaries
+from keras_face.training.summaries import Summaries
 from keras_face.training.validation import Validated, Validation
 
 SIDE = 16

@@ -1,12 +1,12 @@
 import pytest
 
 from keras_face import config
-from keras_face.training import building
+from keras_face.training.build_losses import build_losses, unused_losses
 
 
 def build(*overrides, num_identities=7, num_sequences=2, **more):
     loaded = config.load(None, overrides)
-    return building.build_losses(loaded.loss, loaded.losses, num_identities, num_sequences, **more)
+    return build_losses(loaded.loss, loaded.losses, num_identities, num_sequences, **more)
 
 
 def test_the_defaults_are_arcface_with_the_angular_centre_term_of_margin_centre_face():
@@ -46,7 +46,7 @@ def test_settings_of_a_loss_that_is_not_in_use_add_nothing_and_are_reported():
     layers, _ = build(*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1")
     assert set(layers) == {"cosface", "angular_centre", "n_pair"}
     loaded = config.load(None, [*overrides, "loss n_pair.weight=0.1", "loss cosface.focal_gamma=1"])
-    assert building.unused_losses(loaded.loss, loaded.losses) == ["arcface", "batch_hard_triplet"]
+    assert unused_losses(loaded.loss, loaded.losses) == ["arcface", "batch_hard_triplet"]
 
 
 def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():

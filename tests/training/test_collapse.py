@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from keras_face.training.progress import CollapseAlarm
+from keras_face.training.collapse import CollapseAlarm
 
 MARGIN = 0.3
 

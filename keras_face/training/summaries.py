@@ -1,0 +1,42 @@
+"""The TensorBoard event files of a run."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_face.backend import tf
+
+
+class Summaries:
+    """TensorBoard event files of a run: scalars, histograms and sheets of crops."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+
+    def scalars(self, step: int, numbers: Mapping[str, float], group: str) -> None:
+        with self._writer.as_default(step):
+            for name, value in numbers.items():
+                tf.summary.scalar(f"{group}/{name}", value)
+
+    def histogram(self, step: int, name: str, values: np.ndarray) -> None:
+        with self._writer.as_default(step):
+            tf.summary.histogram(name, values)
+
+    def sheet(self, step: int, name: str, images: np.ndarray, columns: int = 8) -> None:
+        """Writes crops, uint8 [n, height, width, 3], of which 64 at most are shown, as one picture."""
+        with self._writer.as_default(step):
+            tf.summary.image(name, contact_sheet(images[:64], columns)[np.newaxis])
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+
+def contact_sheet(images: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Returns crops side by side, uint8 [rows * height, columns * width, 3]; missing ones are black."""
+    rows = -(-len(images) // columns)
+    _, height, width, channels = images.shape
+    sheet = np.zeros([rows * columns, height, width, channels], images.dtype)
+    sheet[: len(images)] = images
+    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, channels)
