@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
-from keras_face.config import Config
+from keras_face.config import AugmentationConfig, DataConfig, TrainingConfig
 from keras_face.records.streams import Mixture, train_stream, unreadable
 
 
@@ -16,9 +16,13 @@ class Batches:
     The photos depend on datasets, configuration and step alone, so those of any step can be read again.
 
     Args:
-        config: [training] says how many photos, [data] and [augmentation] which and how, [run] the seed.
         mixture: The datasets.
-        num_replicas: What a batch is shared among, beside `accumulation_steps`.
+        training: How many photos there are in a batch, and how many batches.
+        data: Which photos come together, and their size.
+        augmentation: How they are changed.
+        seed: Of their order and of the augmentation.
+        num_replicas: What a batch is shared among.
+        accumulation_steps: Parts that a replica computes its share in.
 
     Attributes:
         steps: Steps of the whole training.
@@ -26,22 +30,31 @@ class Batches:
     Raises: ValueError if there is nothing to train, or a batch cannot be shared out evenly.
     """
 
-    def __init__(self, config: Config, mixture: Mixture, num_replicas: int):
-        training, data = config.training, config.data
+    def __init__(
+        self,
+        mixture: Mixture,
+        training: TrainingConfig,
+        data: DataConfig,
+        augmentation: AugmentationConfig,
+        *,
+        seed: int,
+        num_replicas: int,
+        accumulation_steps: int = 1,
+    ):
         self.steps = training.steps or math.ceil(training.epochs * mixture.num_images / training.batch_size)
         if self.steps < 1:
             raise ValueError("[training] expected steps or epochs above 0, got 0 of both")
-        share = num_replicas * config.optimizer.accumulation_steps * max(1, data.images_per_identity)
+        share = num_replicas * accumulation_steps * max(1, data.images_per_identity)
         if training.batch_size % share:
             raise ValueError(
                 f"[training] batch_size: expected a multiple of {share} (replicas * accumulation_steps * "
                 f"images_per_identity), got {training.batch_size}"
             )
         self._mixture, self._data = mixture, data
-        self._augmentation = Augmentation.of(config.augmentation)
+        self._augmentation = Augmentation.of(augmentation)
         self._order: dict[str, Any] = {
             "batch_size": training.batch_size,
-            "seed": config.run.seed,
+            "seed": seed,
             "images_per_set": data.images_per_identity or None,
             "shuffle_buffer": data.shuffle_buffer,
         }

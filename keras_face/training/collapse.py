@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Mapping
 
+from keras_face.backend import keras, tf
+from keras_face.losses.triplet import HardestTriplet
+
 logger = logging.getLogger("keras_face")
 
 
@@ -50,3 +53,11 @@ class CollapseAlarm:
             )
         self._raised = collapsed
         return collapsed
+
+
+def alarm_for(loss_layers: Mapping[str, keras.layers.Layer]) -> CollapseAlarm | None:
+    """Returns the alarm for the first triplet loss among those of a model, by name; None if there is none."""
+    for name, layer in loss_layers.items():
+        if isinstance(layer, HardestTriplet):
+            return CollapseAlarm(name, float(layer.cost(tf.constant(0.0))))
+    return None

@@ -1,20 +1,27 @@
 """Where the log of a run goes."""
 
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 logger = logging.getLogger("keras_face")
 
 
-def log_to(folder: str | os.PathLike) -> logging.Handler:
-    """Adds `train.log` of a folder to the places that the log goes to, and returns the handler."""
+@contextlib.contextmanager
+def log_to(folder: str | os.PathLike) -> Iterator[None]:
+    """Within it, the log also goes to `train.log` of a folder."""
     handler = logging.FileHandler(Path(folder) / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    return handler
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def show_log() -> None:

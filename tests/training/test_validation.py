@@ -1,6 +1,7 @@
 """Photos of one colour, whose red value is the angle of their embedding in degrees: every similarity is known."""
 
 import itertools
+import logging
 from types import SimpleNamespace
 
 import cv2
@@ -8,12 +9,12 @@ import numpy as np
 import pytest
 
 from keras_face.backend import tf
-from keras_face.config import Config, LfwConfig, YtfConfig
+from keras_face.config import LfwConfig, YtfConfig
 from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.results import Origin, verify
-from keras_face.training import run
+from keras_face.training.evaluation_sets import EvaluationSets, Validated
 from keras_face.training.summaries import Summaries
-from keras_face.training.validation import Validated, Validation
+from keras_face.training.validation import Validation
 
 SIDE = 16
 
@@ -84,18 +85,24 @@ def tracks_at(photos, folds, wrong=180):
     return keys
 
 
-def validate(validation, summaries):
+class Kept:
+    """Checkpoints that note at which steps the best is saved."""
+
+    def __init__(self):
+        self.best_figures, self.steps = {"lfw": -1.0, "ytf": -1.0}, []
+
+    def save_best(self, step):
+        self.steps.append(step)
+
+
+def validation_of(sets, summaries=None, best="last", checkpoints=None):
+    model = SimpleNamespace(averaged_weights=list)
+    return Validation(sets, model, Angles(), checkpoints or Kept(), best=best, summaries=summaries)
+
+
+def validate(sets, summaries):
     """Runs a training's validation at step 7."""
-    part = SimpleNamespace(
-        config=Config(),
-        served=Angles(),
-        model=SimpleNamespace(averaged_weights=list),
-        validation=validation,
-        summaries=summaries,
-        best=tf.Variable([-1.0, -1.0]),
-        best_kept=None,
-    )
-    run._Training._validate(part, 7)
+    validation_of(sets, summaries).validate(7)
     if summaries is not None:
         summaries.flush()
 
@@ -116,8 +123,8 @@ def test_tensorboard_shows_the_eight_worst_errors_of_pairs_of_photos_side_by_sid
     # Most decisions are right, so that every fold's threshold is halfway from cos 100 to cos 10 degrees, 0.41.
     rejected, accepted = [120, 110, 150, 115, 140, 105, 125, 145, 130, 135], [8, 2, 5]
     keys = pairs_at(photos, [10] * 30 + rejected, [*accepted, *[100] * 37])
-    validation = Validation(LfwConfig(enable=True, prefix=str(photos.folder)), YtfConfig())
-    validate(validation, Summaries(tmp_path / "summaries"))
+    sets = EvaluationSets(LfwConfig(enable=True, prefix=str(photos.folder)), YtfConfig())
+    validate(sets, Summaries(tmp_path / "summaries"))
     worst = sorted(rejected)[:1:-1]
     assert len(worst) == 8
     found = pictures(tmp_path / "summaries")
@@ -140,7 +147,7 @@ def test_tracks_show_their_middle_frames_and_are_judged_by_the_threshold_of_thei
         splits=str(photos.folder / "splits.txt"),
         ytf_error=str(photos.folder / "error.txt"),
     )
-    validate(Validation(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
+    validate(EvaluationSets(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
     found = pictures(tmp_path / "summaries")
     assert set(found) == {("validation/ytf_false_accepts", 7), ("validation/ytf_false_rejects", 7)}
     rejects, accepts = keys[2, True, 72] + keys[2, True, 60], keys[1, False, 53] + keys[1, False, 60]
@@ -152,7 +159,7 @@ def test_pairs_of_frames_are_pictured_as_they_are_listed_and_nothing_where_all_i
     photos = Photos(tmp_path / "frames")
     keys = pairs_at(photos, [10] * 19 + [120], [100] * 20)
     ytf = YtfConfig(enable=True, prefix=str(photos.folder), splits="unread", pairs=str(photos.folder / "pairs.txt"))
-    validate(Validation(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
+    validate(EvaluationSets(LfwConfig(), ytf), Summaries(tmp_path / "summaries"))
     found = pictures(tmp_path / "summaries")
     assert set(found) == {("validation/ytf_false_rejects", 7)}
     np.testing.assert_array_equal(found["validation/ytf_false_rejects", 7], photos.lines(keys[1, 120]))
@@ -161,7 +168,7 @@ def test_pairs_of_frames_are_pictured_as_they_are_listed_and_nothing_where_all_i
 def test_photos_are_fitted_to_the_network_for_the_sheet(tmp_path):
     photos = Photos(tmp_path)
     pairs_at(photos, [10] * 19 + [120], [100] * 20)
-    (found,) = Validation(LfwConfig(enable=True, prefix=str(tmp_path)), YtfConfig()).measure(Angles()).values()
+    (found,) = EvaluationSets(LfwConfig(enable=True, prefix=str(tmp_path)), YtfConfig()).measure(Angles()).values()
     assert found.measured.result.accuracy.mean == 1 - 1 / 40
     sheets = found.worst_errors((8, 4), most=8)
     assert {kind: sheet.shape for kind, sheet in sheets.items()} == {"false_rejects": (2, 8, 4, 3)}
@@ -177,6 +184,63 @@ def test_no_photo_is_read_again_where_there_are_no_summaries(tmp_path, chief):
         read.append(key)
         return np.zeros((SIDE, SIDE, 3), np.uint8)
 
-    validation = SimpleNamespace(measure=lambda _: {"lfw": Validated(measured, locate)})
-    validate(validation, Summaries(tmp_path) if chief else None)
+    sets = SimpleNamespace(measure=lambda _: {"lfw": Validated(measured, locate)})
+    validate(sets, Summaries(tmp_path) if chief else None)
     assert bool(read) == chief
+
+
+def measured(accuracy):
+    return SimpleNamespace(measured=SimpleNamespace(result=SimpleNamespace(accuracy=accuracy)))
+
+
+@pytest.mark.parametrize("best, kept", [("last", []), ("lfw", [1, 4]), ("ytf", [1, 2, 5]), ("either", [1, 2, 4, 5])])
+def test_a_model_is_kept_where_the_chosen_figure_is_the_best_so_far(best, kept):
+    figures = [(0.6, 0.5), (0.5, 0.7), (0.6, 0.7), (0.8, 0.1), (0.7, 0.75)]
+    checkpoints = Kept()
+    for step, pair in enumerate(figures, start=1):
+        found = {name: measured(SimpleNamespace(mean=mean)) for name, mean in zip(("lfw", "ytf"), pair, strict=True)}
+        sets = SimpleNamespace(measure=lambda embedder, found=found: found)
+        validation_of(sets, best=best, checkpoints=checkpoints).validate(step)
+    assert checkpoints.steps == kept
+    assert checkpoints.best_figures == {"lfw": 0.8, "ytf": 0.75}
+
+
+def test_what_has_no_accuracy_is_no_figure_and_nothing_is_logged(caplog):
+    checkpoints = Kept()
+    sets = SimpleNamespace(measure=lambda embedder: {"lfw": measured(None)})
+    with caplog.at_level(logging.INFO, "keras_face"):
+        validation_of(sets, best="either", checkpoints=checkpoints).validate(3)
+    assert (checkpoints.steps, caplog.text) == ([], "")
+
+
+@pytest.mark.parametrize(
+    "lfw, ytf, message",
+    [
+        (LfwConfig(enable=True), YtfConfig(), r"\[lfw\] expected npdata or prefix"),
+        (
+            LfwConfig(),
+            YtfConfig(enable=True, prefix="frames"),
+            r"\[ytf\] expected prefix and splits, got 'frames' and ''",
+        ),
+    ],
+)
+def test_a_set_that_lacks_its_paths_is_refused(lfw, ytf, message):
+    with pytest.raises(ValueError, match=message):
+        EvaluationSets(lfw, ytf)
+
+
+def test_the_report_has_whole_tracks_raw_and_corrected_and_plots_of_the_first_model(tmp_path):
+    photos = Photos(tmp_path / "frames")
+    tracks_at(photos, [[(True, 25), (False, 60), (True, 180)], [(True, 20), (False, 90)]])
+    ytf = YtfConfig(
+        enable=True,
+        prefix=str(photos.folder),
+        splits=str(photos.folder / "splits.txt"),
+        ytf_error=str(photos.folder / "error.txt"),
+        pairs="unread",
+    )
+    rows = EvaluationSets(LfwConfig(), ytf).report([Angles(), Angles()], tmp_path / "run")["results"]
+    assert [(row["num_genuine"], row["num_impostor"]) for row in rows] == [(3, 2), (2, 2)] * 2
+    plots = {path.name for path in (tmp_path / "run" / "plots").iterdir()}
+    assert plots == {f"ytf_{kind}_{plot}.png" for kind in ("raw", "corrected") for plot in ("roc", "histogram")}
+    assert (tmp_path / "run" / "report.html").is_file()

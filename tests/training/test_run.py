@@ -1,4 +1,7 @@
-"""The real program on a shrunk configuration: drawn people, a narrow network, a few steps."""
+"""The real program on a shrunk configuration: drawn people, a narrow network, a few steps.
+
+What of the loop needs no network is in test_loop.py, test_checkpoints.py, test_feed.py and test_validation.py.
+"""
 
 import contextlib
 import json
@@ -9,18 +12,15 @@ import socket
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
 from keras_face import config
 from keras_face.backend import tf
 from keras_face.export import load_embedder
-from keras_face.records import writing
 from keras_face.synthetic.writing import write_ytf_style
-from keras_face.training.run import _Training, train
+from keras_face.training.run import train
 
 SMALL = [
     "run.deterministic=True",
@@ -117,17 +117,6 @@ def test_a_run_killed_at_any_moment_and_started_again_ends_in_identical_bits(uni
     assert_equal_bits(checkpoint(uninterrupted, 40), checkpoint(tmp_path, 40))
 
 
-def test_sigterm_saves_before_it_ends_and_the_rest_is_the_same(uninterrupted, tmp_path, repository):
-    with started(tmp_path, repository, "training.ckpt_interval=1000") as process:
-        process.terminate()
-        rest = process.stdout.read()
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "saved" in rest
-    assert list(tmp_path.glob("checkpoints/ckpt-*.index"))
-    run(tmp_path)
-    assert_equal_bits(checkpoint(uninterrupted, 40), checkpoint(tmp_path, 40))
-
-
 def test_a_network_with_statistics_and_dropout_goes_on_from_any_checkpoint_to_identical_bits(tmp_path):
     network = ["model.backbone=iresnet18", "model.width=0.1", "training.steps=4"]
     run(tmp_path / "whole", *network)
@@ -216,25 +205,6 @@ def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
     assert tags(tmp_path) >= {"validation/lfw", "validation/lfw_false_accepts", "validation/lfw_false_rejects"}
 
 
-def test_an_infinite_loss_ends_the_run_with_the_step_the_term_and_the_photos(tmp_path):
-    run(tmp_path, "training.steps=2")
-    with pytest.raises(FloatingPointError, match=r"step \d+: .*loss is (nan|inf)") as raised:
-        run(tmp_path, "schedule.learning_rate=1e30", "schedule.warmup_steps=0", "optimizer.ema=0.9")
-    assert "Person_" in str(raised.value)
-    assert "ckpt-2" in str(raised.value)
-    for value in checkpoint(tmp_path, 2).values():
-        assert np.all(np.isfinite(value))
-
-
-def test_photos_that_cannot_be_decoded_end_the_run_with_the_step_and_their_names(tmp_path):
-    photo = cv2.imencode(".png", np.zeros([32, 32, 3], np.uint8))[1].tobytes()
-    face_sets = [writing.FaceSet([photo], number % 2, f"photo {number}") for number in range(8)]
-    face_sets[5] = writing.FaceSet([photo[:60]], 1, "half a photo")
-    writing.write_records(tmp_path / "own", face_sets, identities=["A", "B"], image_size=(32, 32), source="test")
-    with pytest.raises(ValueError, match=r"^step 1: photos that cannot be decoded: half a photo$"):
-        run(tmp_path / "run", "data.train=own", f"own.records={tmp_path / 'own'}")
-
-
 def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp_path):
     run(
         tmp_path,
@@ -260,9 +230,6 @@ def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp
     "more, part",
     [
         (["data.train=nobody", "nobody.records=/nowhere"], "/nowhere"),
-        (["training.batch_size=9", "optimizer.accumulation_steps=2"], "multiple of 2"),
-        (["training.steps=0"], "steps or epochs"),
-        (["lfw.enable=True", "lfw.prefix="], "[lfw]"),
         (["model.backbone=resnet"], "iresnet18"),
         (["model.model_path=/nowhere"], "/nowhere"),
     ],
@@ -284,21 +251,23 @@ def test_the_program_prints_a_mistake_without_a_stack_trace(tmp_path, repository
     assert "Traceback" not in done.stderr
 
 
-def test_two_workers_train_one_model_which_the_chief_saves_and_exports(tmp_path, repository):
+@contextlib.contextmanager
+def two_workers(folder, repository, *more):
+    """Starts the program twice, on one cluster; the outputs are `out0`, `out1`, and what they print `log0`, `log1`."""
     sockets = [socket.socket() for _ in range(2)]
     for each in sockets:
         each.bind(("localhost", 0))
     cluster = {"worker": [f"localhost:{each.getsockname()[1]}" for each in sockets]}
     for each in sockets:
         each.close()
-    quick = ["run.strategy=multi_worker", "run.deterministic=False", "training.steps=2", "synthetic.people=4"]
     workers = []
     for index in range(2):
         environment = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
-        with (tmp_path / f"log{index}").open("w") as log:
+        several = ["run.strategy=multi_worker", "run.deterministic=False", "synthetic.people=4", *more]
+        with (folder / f"log{index}").open("w") as log:
             workers.append(
                 subprocess.Popen(
-                    command(tmp_path / f"out{index}", *quick),
+                    command(folder / f"out{index}", *several),
                     cwd=repository,
                     env={**os.environ, **environment},
                     stdout=log,
@@ -306,11 +275,20 @@ def test_two_workers_train_one_model_which_the_chief_saves_and_exports(tmp_path,
                 )
             )
     try:
-        for index, worker in enumerate(workers):
-            assert worker.wait(timeout=300) == 0, (tmp_path / f"log{index}").read_text()[-2000:]
+        yield workers
     finally:
         for worker in workers:
             worker.kill()
+
+
+def log_of(folder, index):
+    return (folder / f"log{index}").read_text(errors="replace")
+
+
+def test_two_workers_train_one_model_which_the_chief_saves_and_exports(tmp_path, repository):
+    with two_workers(tmp_path, repository, "training.steps=2") as workers:
+        for index, worker in enumerate(workers):
+            assert worker.wait(timeout=300) == 0, log_of(tmp_path, index)[-2000:]
     assert "on 2 replicas" in (tmp_path / "log0").read_text()
     assert load_embedder(tmp_path / "out0" / "export").embedding_size == 16
     assert not (tmp_path / "out1" / "checkpoints").exists()
@@ -351,28 +329,8 @@ def test_a_list_of_photos_trains_and_a_list_of_pairs_of_frames_validates(uninter
 
 
 def test_sigterm_to_one_of_two_workers_ends_both_at_one_step(tmp_path, repository):
-    sockets = [socket.socket() for _ in range(2)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    cluster = {"worker": [f"localhost:{each.getsockname()[1]}" for each in sockets]}
-    for each in sockets:
-        each.close()
-    long = ["run.strategy=multi_worker", "run.deterministic=False", "training.steps=100000", "synthetic.people=4",
-            "training.ckpt_interval=100000"]  # fmt: skip
-    workers = []
-    for index in range(2):
-        environment = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})}
-        with (tmp_path / f"log{index}").open("w") as log:
-            workers.append(
-                subprocess.Popen(
-                    command(tmp_path / f"out{index}", *long),
-                    cwd=repository,
-                    env={**os.environ, **environment},
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
-    try:
+    long = ["training.steps=100000", "training.ckpt_interval=100000"]
+    with two_workers(tmp_path, repository, *long) as workers:
         deadline = time.monotonic() + 250
         while not list((tmp_path / "out0" / "summaries").glob("*")) or "training sph" not in log_of(tmp_path, 1):
             assert [worker.poll() for worker in workers] == [None, None], log_of(tmp_path, 0)[-2000:]
@@ -381,39 +339,7 @@ def test_sigterm_to_one_of_two_workers_ends_both_at_one_step(tmp_path, repositor
         workers[1].send_signal(signal.SIGTERM)  # not the chief, which saves
         for index, worker in enumerate(workers):
             assert worker.wait(timeout=200) == 128 + signal.SIGTERM, log_of(tmp_path, index)[-2000:]
-    finally:
-        for worker in workers:
-            worker.kill()
     (saved,) = (tmp_path / "out0" / "checkpoints").glob("ckpt-*.index")
     step = saved.stem.removeprefix("ckpt-")
     for index in range(2):
         assert f"terminated at step {step}, saved" in log_of(tmp_path, index)
-
-
-def measured(accuracy):
-    result = SimpleNamespace(accuracy=SimpleNamespace(mean=accuracy))
-    return SimpleNamespace(measured=SimpleNamespace(result=result))
-
-
-def log_of(folder, index):
-    return (folder / f"log{index}").read_text(errors="replace")
-
-
-@pytest.mark.parametrize("best, kept", [("last", []), ("lfw", [1, 4]), ("ytf", [1, 2, 5]), ("either", [1, 2, 4, 5])])
-def test_a_model_is_kept_where_the_chosen_figure_is_the_best_so_far(best, kept):
-    figures = [(0.6, 0.5), (0.5, 0.7), (0.6, 0.7), (0.8, 0.1), (0.7, 0.75)]
-    saved = []
-    part = SimpleNamespace(
-        config=config.load(None, ["lfw.enable=True", "ytf.enable=True", f"validation.best={best}"]),
-        served=SimpleNamespace(assign=lambda weights: None),
-        model=SimpleNamespace(averaged_weights=list),
-        validation=SimpleNamespace(
-            measure=lambda _: dict(zip(("lfw", "ytf"), map(measured, figures[step - 1]), strict=True))
-        ),
-        summaries=None,
-        best=tf.Variable([-1.0, -1.0]),
-        best_kept=SimpleNamespace(save=lambda checkpoint_number: saved.append(checkpoint_number)),
-    )
-    for step in range(1, 6):
-        _Training._validate(part, step)
-    assert saved == kept
