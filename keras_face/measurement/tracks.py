@@ -3,65 +3,17 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keras_face.evaluation.protocols import Pairs, read_ytf_splits
-from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
-from keras_face.export import EmbedderLike
+from keras_face.evaluation.results import Measured, Origin, verify
 from keras_face.measurement.photos import named_missing
 from keras_face.measurement.pooling import PoolingRule, qualities_of, read_qualities
-from keras_face.measurement.sources import FeatureSource, Locate, PhotoSource, Source
+from keras_face.measurement.sources import FeatureSource, Locate, Source
 
 _FRAMES = (".jpg", ".jpeg", ".png")
-
-
-@dataclass(frozen=True)
-class YtfResult:
-    """Figures on YTF-style pairs of tracks.
-
-    Attributes:
-        raw: On all pairs, with the original labels.
-        corrected: With the corrected labels, without the wrong tracks; None if there is nothing to correct by.
-    """
-
-    raw: VerificationResult
-    corrected: VerificationResult | None
-
-    def rows(self) -> tuple[VerificationResult, ...]:
-        """Returns raw and corrected side by side, for `table` and `write_results`."""
-        return (self.raw,) if self.corrected is None else (self.raw, self.corrected)
-
-
-def measure_ytf(
-    embedder: EmbedderLike,
-    frames_dir: str | os.PathLike,
-    splits_file: str | os.PathLike,
-    error_file: str | os.PathLike | None = None,
-    *,
-    flip: bool = True,
-    max_frames: int = 0,
-    progress: bool = False,
-) -> YtfResult:
-    """Returns the figures on pairs of tracks, raw and corrected: `measure_tracks` with the mean of unit embeddings.
-
-    Args:
-        embedder: What is measured.
-        frames_dir: As `measure_tracks`.
-        splits_file: As `read_tracks`.
-        error_file: Likewise.
-        flip: Add the mirror image of each frame, see `photos.embed`.
-        max_frames: As `measure_tracks`.
-        progress: Show a progress bar on stderr.
-
-    Raises: As `measure_tracks` and `read_tracks`.
-    """
-    source = PhotoSource(embedder, flip=flip, progress=progress, hashes=False)
-    measured = measure_tracks(source, read_tracks(splits_file, error_file), frames_dir, max_frames=max_frames)
-    results = [each.result for each in measured]
-    return YtfResult(results[0], results[1] if len(results) > 1 else None)
 
 
 def read_tracks(splits_file: str | os.PathLike, error_file: str | os.PathLike | None = None) -> tuple[Pairs, ...]:

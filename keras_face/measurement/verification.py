@@ -13,12 +13,11 @@ from keras_face.evaluation.features import read_scores
 from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, read_cfp, read_pairs
 from keras_face.evaluation.report.plots import save_histogram, save_roc
-from keras_face.evaluation.results import Measured, Origin, VerificationResult, verify
+from keras_face.evaluation.results import Measured, Origin, verify
 from keras_face.evaluation.scores import mean_subtracted
 from keras_face.evaluation.similarities import pair_cosines
-from keras_face.export import EmbedderLike
 from keras_face.measurement.photos import Photo
-from keras_face.measurement.sources import Locate, PhotoSource, Source
+from keras_face.measurement.sources import Locate, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,29 +145,6 @@ def measure_scores(
     return verify(
         pairs, scores.similarity, Origin(os.fspath(path), os.fspath(path), how, data_hash=_hash(path)), rule=rule
     )
-
-
-def measure_lfw(
-    embedder: EmbedderLike,
-    data: str | os.PathLike,
-    pairs_file: str | os.PathLike | None = None,
-    *,
-    flip: bool = True,
-    progress: bool = False,
-) -> VerificationResult:
-    """Returns the figures on pairs of photos: `measure_pairs` of `read_task`.
-
-    Args:
-        embedder: What is measured.
-        data: As `read_task`.
-        pairs_file: Likewise.
-        flip: Add the mirror image, see `photos.embed`.
-        progress: Show a progress bar on stderr.
-
-    Raises: ValueError or FileNotFoundError, as `photos.embed`, `read_task` and `verify`.
-    """
-    source = PhotoSource(embedder, flip=flip, progress=progress, hashes=False)
-    return measure_pairs(source, read_task(data, pairs_file)).result
 
 
 def save_plots(measured: Measured, folder: str | os.PathLike, name: str) -> None:

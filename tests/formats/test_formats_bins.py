@@ -10,7 +10,8 @@ from formats_support import jpeg, pixels, png, run, skipped
 from keras_face.evaluation.pickles import read_bin
 from keras_face.evaluation.protocols import read_pairs
 from keras_face.formats import bin_files
-from keras_face.measurement import GreyPixels, measure_lfw
+from keras_face.measurement import GreyPixels, PhotoSource
+from keras_face.measurement.verification import measure_pairs, read_task
 from keras_face.photos.images import decode
 
 
@@ -51,7 +52,8 @@ def test_a_bin_becomes_a_folder_with_the_same_pairs_byte_for_byte(tmp_path):
 def test_the_folder_is_measured_as_the_bin_is(tmp_path):
     source = write_bin(tmp_path / "a.bin", *lfw_like())
     unpacked(source, tmp_path / "out")
-    packed, folder = (measure_lfw(GreyPixels((12, 10)), data) for data in (source, tmp_path / "out"))
+    grey = PhotoSource(GreyPixels((12, 10)))
+    packed, folder = (measure_pairs(grey, read_task(data)).result for data in (source, tmp_path / "out"))
     assert folder.accuracy == packed.accuracy
     np.testing.assert_array_equal(read_pairs(tmp_path / "out" / "pairs.txt").fold, read_bin(source).pairs.fold)
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_face.evaluation.scores import kfold_accuracy
-from keras_face.measurement import GreyPixels, embed_photos, measure_lfw, measure_ytf
+from keras_face.measurement import GreyPixels, PhotoSource, embed_photos
+from keras_face.measurement.tracks import measure_tracks, read_tracks
+from keras_face.measurement.verification import measure_pairs, read_task
 
 
 class Projection:
@@ -139,6 +141,11 @@ def people(folder, num_people=20, noise=40):
     return photos
 
 
+def measured(embedder, data, pairs_file=None, *, flip=True):
+    """Returns the result of pairs of photos."""
+    return measure_pairs(PhotoSource(embedder, flip=flip), read_task(data, pairs_file)).result
+
+
 def expected_similarity(embed, photos):
     embeddings = embed(photos.reshape(-1, *photos.shape[2:])).reshape(*photos.shape[:2], -1)
     pairs = [(embeddings[fold, 0], embeddings[other, 1]) for fold in range(10) for other in (fold, fold + 10)]
@@ -149,7 +156,7 @@ def expected_similarity(embed, photos):
 def test_a_folder_of_photos_is_measured_by_its_pairs(tmp_path, noise):
     photos = people(tmp_path, noise=noise)
     embedder = Projection()
-    result = measure_lfw(embedder, tmp_path)
+    result = measured(embedder, tmp_path)
     similarity = expected_similarity(lambda images: with_mirror(embedder, images), photos)
     genuine, fold = np.tile([True, False], 10), np.arange(20) // 2
     assert result.accuracy.accuracy == kfold_accuracy(similarity, genuine, fold).accuracy
@@ -165,7 +172,7 @@ def test_a_folder_of_photos_is_measured_by_its_pairs(tmp_path, noise):
 def test_without_flip_the_mirror_image_is_left_out(tmp_path):
     photos = people(tmp_path, noise=150)
     embedder = Projection()
-    result = measure_lfw(embedder, tmp_path, flip=False)
+    result = measured(embedder, tmp_path, flip=False)
     similarity = expected_similarity(embedder.embed, photos)
     expected = kfold_accuracy(similarity, np.tile([True, False], 10), np.arange(20) // 2)
     np.testing.assert_allclose(result.accuracy.thresholds, expected.thresholds, atol=1e-6)
@@ -177,7 +184,7 @@ def test_one_photo_everywhere_scores_a_half(tmp_path):
     photos = people(tmp_path)
     for file in tmp_path.rglob("*.jpg"):
         saved(file, photos[0, 0])
-    assert measure_lfw(Projection(), tmp_path).accuracy.mean == 0.5
+    assert measured(Projection(), tmp_path).accuracy.mean == 0.5
 
 
 def test_packed_pairs_measure_as_the_folder_they_were_packed_from(tmp_path):
@@ -187,10 +194,10 @@ def test_packed_pairs_measure_as_the_folder_they_were_packed_from(tmp_path):
     content = [png(image) for pair in pairs for image in pair], [True, False] * 10
     (tmp_path / "lfw.bin").write_bytes(pickle.dumps(content))
     (tmp_path / "lfw.np").write_bytes(pickle.dumps((pairs[0::2], pairs[1::2])))
-    folder = measure_lfw(Projection(), tmp_path)
+    folder = measured(Projection(), tmp_path)
     for name in ("lfw.bin", "lfw.np"):
         embedder = Projection()
-        packed = measure_lfw(embedder, tmp_path / name)
+        packed = measured(embedder, tmp_path / name)
         assert packed.accuracy.accuracy == folder.accuracy.accuracy
         np.testing.assert_allclose(packed.accuracy.thresholds, folder.accuracy.thresholds, atol=1e-6)
         assert packed.protocol.startswith(name)
@@ -201,27 +208,25 @@ def test_data_that_cannot_be_measured_is_refused(tmp_path):
     people(tmp_path)
     (tmp_path / "lfw.bin").write_bytes(b"")
     with pytest.raises(ValueError, match="expected no pairs file beside packed pairs, got p"):
-        measure_lfw(Projection(), tmp_path / "lfw.bin", "p")
+        measured(Projection(), tmp_path / "lfw.bin", "p")
     with pytest.raises(FileNotFoundError, match="expected a folder of photos"):
-        measure_lfw(Projection(), tmp_path / "nothing")
+        measured(Projection(), tmp_path / "nothing")
     (tmp_path / "P3" / "P3_0002.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 30 photos are missing: .*P3_0002\.jpg$"):
-        measure_lfw(Projection(), tmp_path)
+        measured(Projection(), tmp_path)
     (tmp_path / "pairs.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"pairs\.txt"):
-        measure_lfw(Projection(), tmp_path)
+        measured(Projection(), tmp_path)
 
 
 def test_a_real_bin_of_one_polarity_is_refused(real_photos):
     with pytest.raises(ValueError, match="expected genuine and impostor pairs, got 10 and 0"):
-        measure_lfw(Projection(), real_photos / "fixtures" / "small_lfw.bin")
+        measured(Projection(), real_photos / "fixtures" / "small_lfw.bin")
 
 
 def test_grey_pixels_recognise_somewhat_on_real_photos(real_photos):
     folder = real_photos / "lfw"
-    result = measure_lfw(
-        GreyPixels((28, 28)), folder / "aligned112", folder / "protocol" / "pairsDevTest.txt", flip=False
-    )
+    result = measured(GreyPixels((28, 28)), folder / "aligned112", folder / "protocol" / "pairsDevTest.txt", flip=False)
     assert (result.num_genuine, result.num_impostor) == (500, 500)
     assert 0.6 < result.accuracy.mean < 0.75
     assert result.tar_at_far[1].tar is not None
@@ -261,29 +266,36 @@ def track_similarity(embed, frames, rows):
     return np.array([pooled[a] @ pooled[b] for a, b, *_ in rows])
 
 
+def measured_tracks(embedder, folder, splits, error_file=None, *, flip=True, max_frames=0):
+    """Returns the results of pairs of tracks: raw, and corrected where that differs."""
+    source = PhotoSource(embedder, flip=flip)
+    found = measure_tracks(source, read_tracks(splits, error_file), folder, max_frames=max_frames)
+    return [each.result for each in found]
+
+
 def test_tracks_are_compared_by_the_mean_of_their_frames_raw_and_corrected(tmp_path):
     frames, rows, splits = tracks(tmp_path)
     (tmp_path / "ytf-error.txt").write_text("D/1\n")
     embedder = Projection()
-    result = measure_ytf(embedder, tmp_path, splits, tmp_path / "ytf-error.txt")
+    in_raw, in_corrected = measured_tracks(embedder, tmp_path, splits, tmp_path / "ytf-error.txt")
     assert embedder.seen == 2 * sum(map(len, frames.values()))
     similarity = track_similarity(lambda images: with_mirror(embedder, images), frames, rows)
     fold = np.arange(10) // 2
     raw = kfold_accuracy(similarity, np.array([row[2] == 1 for row in rows]), fold)
-    np.testing.assert_allclose(result.raw.accuracy.thresholds, raw.thresholds, atol=1e-6)
-    assert result.raw.accuracy.accuracy == raw.accuracy
+    np.testing.assert_allclose(in_raw.accuracy.thresholds, raw.thresholds, atol=1e-6)
+    assert in_raw.accuracy.accuracy == raw.accuracy
     assert raw.mean < 1
     kept = [i for i, row in enumerate(rows) if "D/1" not in row]
     corrected = kfold_accuracy(similarity[kept], np.array([rows[i][3] == 1 for i in kept]), fold[kept])
-    assert result.corrected.accuracy.accuracy == corrected.accuracy == (1.0,) * 5
-    assert [(row.num_genuine, row.num_impostor) for row in result.rows()] == [(5, 5), (3, 5)]
-    assert [(dropped.num_genuine, dropped.num_impostor) for dropped in result.corrected.dropped] == [(1, 1)]
+    assert in_corrected.accuracy.accuracy == corrected.accuracy == (1.0,) * 5
+    assert [(row.num_genuine, row.num_impostor) for row in (in_raw, in_corrected)] == [(5, 5), (3, 5)]
+    assert [(dropped.num_genuine, dropped.num_impostor) for dropped in in_corrected.dropped] == [(1, 1)]
 
 
 def test_frames_of_a_track_are_taken_evenly(tmp_path):
     frames, rows, splits = tracks(tmp_path)
     embedder = Projection()
-    result = measure_ytf(embedder, tmp_path, splits, flip=False, max_frames=2)
+    result = measured_tracks(embedder, tmp_path, splits, flip=False, max_frames=2)[0]
     assert embedder.seen == 2 * 8
     # Of 3, 4 and 5 frames, those in the middle of the first and of the second half.
     chosen = {3: [0, 2], 4: [1, 3], 5: [1, 3]}
@@ -291,16 +303,14 @@ def test_frames_of_a_track_are_taken_evenly(tmp_path):
     expected = kfold_accuracy(
         track_similarity(embedder.embed, few, rows), np.array([row[2] == 1 for row in rows]), np.arange(10) // 2
     )
-    np.testing.assert_allclose(result.raw.accuracy.thresholds, expected.thresholds, atol=1e-6)
-    assert "at most 2 frames" in result.raw.photos
+    np.testing.assert_allclose(result.accuracy.thresholds, expected.thresholds, atol=1e-6)
+    assert "at most 2 frames" in result.photos
 
 
 def test_splits_without_corrections_have_one_row(tmp_path):
     _, rows, splits = tracks(tmp_path)
     splits.write_text("\n".join(f"{i // 2 + 1} {i} {a} {b} {same}" for i, (a, b, same, _) in enumerate(rows)))
-    result = measure_ytf(Projection(), tmp_path, splits)
-    assert result.corrected is None
-    assert result.rows() == (result.raw,)
+    assert len(measured_tracks(Projection(), tmp_path, splits)) == 1
 
 
 def test_tracks_without_frames_are_counted_and_named(tmp_path):
@@ -309,4 +319,4 @@ def test_tracks_without_frames_are_counted_and_named(tmp_path):
         file.unlink()
     (tmp_path / "C" / "0").rename(tmp_path / "C" / "7")
     with pytest.raises(FileNotFoundError, match=r"2 of 8 tracks have no frames .* in .*: A/1, C/0$"):
-        measure_ytf(Projection(), tmp_path, splits)
+        measured_tracks(Projection(), tmp_path, splits)
