@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 NAME = "aligned.jsonl"
 
@@ -20,7 +20,7 @@ class Journal:
         entries: What is known of each photo that is done, by name.
     """
 
-    def __init__(self, folder: Path, file, entries: dict[str, dict[str, Any]]):
+    def __init__(self, folder: Path, file: TextIO, entries: dict[str, dict[str, Any]]):
         self.folder = folder
         self.entries = entries
         self._file = file

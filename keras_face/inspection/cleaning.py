@@ -6,7 +6,7 @@ Angles are between unit embeddings, or their centres, in radians. Nothing is cha
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -158,7 +158,18 @@ def _divide(embeddings: np.ndarray, people: dict, persons: dict, min_cluster: in
             persons[label][photos] = persons[label].max() + 1
 
 
-def _of_person(label, group, person, embeddings, centres, known, place, name_of, identities, limits) -> list[Entry]:
+def _of_person(
+    label: int,
+    group: np.ndarray,
+    person: np.ndarray,
+    embeddings: np.ndarray,
+    centres: np.ndarray,
+    known: np.ndarray,
+    place: Mapping[int, int],
+    name_of: Callable[[int], str],
+    identities: Sequence[str],
+    limits: Thresholds,
+) -> list[Entry]:
     """Returns the entries of one person's photos."""
     name = identities[label]
     if (person == 0).all():
@@ -190,7 +201,13 @@ def _of_person(label, group, person, embeddings, centres, known, place, name_of,
     return found
 
 
-def _of_pairs(centres, known, main, identities, limits) -> list[Entry]:
+def _of_pairs(
+    centres: np.ndarray,
+    known: np.ndarray,
+    main: Mapping[int, np.ndarray],
+    identities: Sequence[str],
+    limits: Thresholds,
+) -> list[Entry]:
     """Returns the entries of people whose centres are close: the one with fewer photos moves to the other."""
     pairs, angles = close_pairs(centres, centres, limits.alike)
     upper = pairs[:, 0] < pairs[:, 1]

@@ -86,7 +86,7 @@ class FaceModel(keras.Model):
         if teacher is None and (asking or mask):
             raise ValueError(f"expected a teacher for {asking or 'the mask'}, got none")
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.backbone(standardise(images, self.backbone.compute_dtype), training=training)
 
     def averaged_weights(self) -> list[tf.Tensor]:

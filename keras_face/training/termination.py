@@ -1,7 +1,6 @@
 """SIGTERM, as schedulers send it before they end a program: the run is saved first."""
 
 import signal
-from types import TracebackType
 from typing import Any
 
 TERMINATED = 128 + signal.SIGTERM  # exit status, as a shell would report it
@@ -21,7 +20,7 @@ class Termination:
         self._before = signal.signal(signal.SIGTERM, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
     def _note(self, *_: Any) -> None:

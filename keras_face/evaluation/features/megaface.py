@@ -1,7 +1,7 @@
 """MegaFace's feature files: one matrix in a file, as the devkit's `matio` writes OpenCV's Mat."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -118,5 +118,5 @@ def write_megaface_features(
         )
 
 
-def _file_of(paths: Sequence[Path]):
+def _file_of(paths: Sequence[Path]) -> Callable[[int], str]:
     return lambda index: str(paths[index])

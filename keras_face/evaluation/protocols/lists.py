@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def read_pairs(path: str | os.PathLike) -> Pairs:
     raise bad_line(path, lines[0], f"a first line like {_FORMATS}")
 
 
-def _placed(path: Path, read, lines: list[Line]) -> Pairs:
+def _placed(path: Path, read: Callable[[Path, list[Line]], Pairs], lines: list[Line]) -> Pairs:
     """Returns what a reader makes of the lines; errors say the file."""
     try:
         return read(path, lines)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -118,7 +119,7 @@ def _thinned(curve: Roc, left: float) -> tuple[np.ndarray, np.ndarray]:
     return far[last], curve.tar[last]
 
 
-def _mark_smallest_far(axes, scores: Sequence[Scores], lines: list) -> tuple[list, list[str]]:
+def _mark_smallest_far(axes: Axes, scores: Sequence[Scores], lines: list) -> tuple[list, list[str]]:
     """Draws a line at one impostor pair of each set; returns the lines and names of the legend with these."""
     lines, names = list(lines), [name for name, _, _ in scores]
     for count in dict.fromkeys(int(np.count_nonzero(~genuine)) for _, _, genuine in scores):

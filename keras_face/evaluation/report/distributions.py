@@ -1,6 +1,8 @@
 """How the similarities of genuine and impostor pairs lie: histogram, angles with normal fits, sorted distances."""
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -103,7 +105,7 @@ def sorted_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: float
     return figure
 
 
-def _bars(axes, values: np.ndarray, edges: np.ndarray, colour: str):
+def _bars(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str) -> Artist:
     """Draws a histogram of density as one filled outline; hundreds of bars take long."""
     counts = np.histogram(values, edges)[0]
     return axes.stairs(counts / counts.sum() / np.diff(edges), edges, fill=True, alpha=0.5, color=colour)
