@@ -122,9 +122,9 @@ def singular_batch(weights, dtype, huge):
     return tf.cast(tf.constant(embeddings, tf.float32), dtype), tf.constant(labels)
 
 
-@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_is_nan_or_infinite_at_singular_points(name, mode):
+def test_nothing_is_nan_or_infinite_at_singular_points(name):
+    """Eager, in a graph and under XLA; the graph is traced once, as tracing and compiling take all the time."""
     layer, weights = built(name)
     if weights and np.ndim(weights[0]) == 2:
         # A second identity with the same direction, so that the own probability is not 1 at angle 0.
@@ -134,16 +134,34 @@ def test_nothing_is_nan_or_infinite_at_singular_points(name, mode):
     def all_types(*batches):
         return [gradients(name, layer, *batch, batch_size=batch[1].shape[0]) for batch in batches]
 
-    run = all_types if mode == "eager" else tf.function(all_types, jit_compile=mode == "xla", autograph=False)
-    batches = [singular_batch(weights, dtype, CASES[name].huge) for dtype in ("float32", "bfloat16", "float16")]
-    for loss, by_embeddings, by_weights in run(*batches):
-        for tensor in (loss, by_embeddings, *by_weights):
-            assert np.isfinite(tf.cast(tensor, tf.float32)).all()
+    types = ("float32", "bfloat16", "float16")
+    batches = [singular_batch(weights, dtype, CASES[name].huge) for dtype in types]
+    graph = tf.function(all_types, autograph=False).get_concrete_function(*batches)
+    modes = {
+        "eager": all_types,
+        "graph": graph,
+        "xla": tf.function(lambda *batches: graph(*batches), jit_compile=True, autograph=False),
+    }
+    for mode, run in modes.items():
+        for dtype, (loss, by_embeddings, by_weights) in zip(types, run(*batches), strict=True):
+            for tensor in (loss, by_embeddings, *by_weights):
+                assert np.isfinite(tf.cast(tensor, tf.float32)).all(), (mode, dtype)
 
 
-@pytest.mark.parametrize("first", [5, 3], ids=["even", "uneven"])
+def rounding(layer):
+    """Returns by how much of the largest entry a gradient may move when the rows of a batch are computed apart.
+
+    Reciprocal square roots of full packets of rows and of the rows left over are computed in two ways, which on some
+    processors (AMD's) round to both sides of the exact one. So a cosine can move by 2^-23, and a head's logit by scale
+    times that. A probability, which its gradient is proportional to, moves by at most a quarter of what its logit moves
+    against the others: two logits move, and a margin steepens that of these examples to less than twice the cosine.
+    """
+    return max(1e-6, getattr(layer, "scale", 1.0) * 2.0**-23)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_two_replicas_give_the_numbers_of_one(name, first, two_replicas):
+def test_two_replicas_give_the_numbers_of_one(name, two_replicas):
+    """With as many examples on either replica, and with more on one; the size of a share is an input: one trace."""
     embeddings, labels = tf.constant(embeddings_of(len(LABELS)), tf.float32), tf.constant(LABELS)
     layer, weights = built(name)
     expected = gradients(name, layer, embeddings, labels, len(LABELS))
@@ -152,26 +170,27 @@ def test_two_replicas_give_the_numbers_of_one(name, first, two_replicas):
     with two_replicas.scope():
         mirrored = CASES[name].make()
         mirrored.build((None, SIZE))
-        mirrored.set_weights(weights)
 
-    def share(values):
-        return two_replicas.experimental_distribute_values_from_function(
-            lambda context: values[:first] if context.replica_id_in_sync_group == 0 else values[first:]
-        )
-
-    def step(embeddings, labels):
-        loss, by_embeddings, by_weights = gradients(name, mirrored, embeddings, labels, len(LABELS))
+    def step(first):
         context = tf.distribute.get_replica_context()
+        mine = tf.cast(tf.range(len(LABELS)) >= first, tf.int32) == context.replica_id_in_sync_group
+        share = [tf.boolean_mask(each, mine) for each in (embeddings, labels)]
+        loss, by_embeddings, by_weights = gradients(name, mirrored, *share, len(LABELS))
         return loss, by_embeddings, [context.all_reduce("sum", gradient) for gradient in by_weights]
 
-    run = tf.function(lambda *batch: two_replicas.run(step, batch), autograph=False)
-    loss, by_embeddings, by_weights = run(share(embeddings), share(labels))
+    run = tf.function(lambda first: two_replicas.run(step, [first]), autograph=False)
     local = two_replicas.experimental_local_results
-    actual = [tf.concat(local(loss), 0), tf.concat(local(by_embeddings), 0), *[local(each)[0] for each in by_weights]]
-    for one, other in zip([expected[0], expected[1], *expected[2]], actual, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6 * np.abs(one).max())
-    for one, other in zip(state, mirrored.get_weights(), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-6)
+    for first in (5, 3):
+        mirrored.set_weights(weights)
+        loss, by_embeddings, by_weights = run(tf.constant(first))
+        assert [len(each) for each in local(loss)] == [first, len(LABELS) - first]
+        loss, by_embeddings = (tf.concat(local(each), 0) for each in (loss, by_embeddings))
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-6, atol=1e-6 * np.abs(expected[0]).max())
+        actual = [by_embeddings, *[local(each)[0] for each in by_weights]]
+        for one, other in zip([expected[1], *expected[2]], actual, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-6, atol=rounding(layer) * np.abs(one).max())
+        for one, other in zip(state, mirrored.get_weights(), strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -219,24 +238,24 @@ def test_a_loss_keeps_all_state_in_a_saved_model(name, tmp_path):
 WITH_RANGE = [name for name, case in CASES.items() if case.label_range]
 
 
-@pytest.mark.parametrize("wrong", [IDENTITIES, -SEQUENCES - 1, 1000])
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 @pytest.mark.parametrize("name", WITH_RANGE)
-def test_a_label_out_of_range_is_an_error_that_names_it(name, mode, wrong):
+def test_a_label_out_of_range_is_an_error_that_names_it(name, mode):
     layer, _ = built(name)
     call = caller(name, layer)
     call = call if mode == "eager" else tf.function(call)
     lowest, end = CASES[name].label_range
-    with pytest.raises(tf.errors.InvalidArgumentError) as error:
-        call(tf.constant(embeddings_of(3), tf.float32), tf.constant([lowest, wrong, end - 1]))
-    assert f"labels must be in [{lowest}, {end}), got" in str(error.value)
-    assert str(wrong) in str(error.value).replace(f"[{lowest}, {end})", "")
+    for wrong in (IDENTITIES, -SEQUENCES - 1, 1000):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            call(tf.constant(embeddings_of(3), tf.float32), tf.constant([lowest, wrong, end - 1]))
+        assert f"labels must be in [{lowest}, {end}), got" in str(error.value)
+        assert str(wrong) in str(error.value).replace(f"[{lowest}, {end})", "")
 
 
-@pytest.mark.parametrize("wrong", [IDENTITIES, -SEQUENCES - 1])
 @pytest.mark.parametrize("name", WITH_RANGE)
-def test_a_label_out_of_range_is_nan_under_xla_which_cannot_raise(name, wrong):
+def test_a_label_out_of_range_is_nan_under_xla_which_cannot_raise(name):
     layer, _ = built(name)
     compiled = tf.function(caller(name, layer), jit_compile=True)
-    loss = compiled(tf.constant(embeddings_of(3), tf.float32), tf.constant([0, wrong, -1]))
-    np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
+    for wrong in (IDENTITIES, -SEQUENCES - 1):
+        loss = compiled(tf.constant(embeddings_of(3), tf.float32), tf.constant([0, wrong, -1]))
+        np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
