@@ -1,8 +1,11 @@
 """Two logical CPUs stand for two GPUs in every test; real photographs where they are."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import command_runs
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,6 +31,12 @@ def real_photos() -> Path:
     if not (folder / "lfw").is_dir():
         pytest.skip(f"real photographs are not at {folder}; set KERAS_FACE_DATA")
     return folder
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., command_runs.Ended]:
+    """Runs `command(MODULE, *ARGUMENTS)` in this process."""
+    return functools.partial(command_runs.run, monkeypatch, capsys)
 
 
 @pytest.fixture

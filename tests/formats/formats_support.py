@@ -1,13 +1,11 @@
 """What the tests of formats share: small photos, records read back, commands run in this process."""
 
 import csv
-import runpy
-import sys
 from pathlib import Path
 
+import command_runs
 import cv2
 import numpy as np
-from absl import flags
 
 from keras_face.backend import tf
 from keras_face.records import writing
@@ -43,18 +41,6 @@ def skipped(path: Path) -> list[tuple[str, str]]:
         return [(name, reason) for name, reason in list(csv.reader(file))[1:]]
 
 
-def run(monkeypatch, capsys, module: str, *arguments: object) -> tuple[int, str, str]:
+def run(monkeypatch, capsys, module: str, *arguments: object) -> command_runs.Ended:
     """Returns status, stdout and stderr of a command of tfrecords_tools, run in this process."""
-    before = set(flags.FLAGS)
-    monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
-    capsys.readouterr()
-    try:
-        runpy.run_module(f"tfrecords_tools.{module}", run_name="__main__")
-    except SystemExit as end:
-        status = end.code or 0
-    finally:
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return status, out, err
+    return command_runs.run(monkeypatch, capsys, f"tfrecords_tools.{module}", *arguments)

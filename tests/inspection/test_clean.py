@@ -2,8 +2,6 @@
 
 import hashlib
 import math
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -284,12 +282,7 @@ def exported(tmp_path_factory):
     return export_model(ServedModel(backbone), tmp_path_factory.mktemp("model"), 1, {})
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(exported, tmp_path):
+def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(exported, tmp_path, command):
     sets, wrong = [], {}
     for person in range(12):
         face = cv2.resize(np.random.default_rng(person).integers(40, 216, (8, 8, 3)).astype(np.uint8), (16, 16))
@@ -307,7 +300,7 @@ def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(export
         tmp_path / "set", sets, identities=people, image_size=(16, 16), source="a test", progress=False
     )
     arguments = ("--records", tmp_path / "set", "--model_path", exported, "--output", tmp_path / "list.csv")
-    done = run("tfrecords_tools.clean", *arguments, "--output_dir", tmp_path / "new")
+    done = command("tfrecords_tools.clean", *arguments, "--output_dir", tmp_path / "new")
     assert done.returncode == 0, done.stderr
     found = findings.read_list(tmp_path / "list.csv")
     assert {entry.name: entry.suggestion for entry in found} == wrong
@@ -320,7 +313,7 @@ def test_the_command_lists_with_a_real_model_and_applies_to_a_new_dataset(export
         assert mended.identities[mended.labels[number]] == "P" + name.split("/")[1].split("_")[0]
 
 
-def test_the_command_refuses_what_does_not_go_together(small):
-    done = run("tfrecords_tools.clean", "--records", small, "--output", small.with_name("list.csv"))
+def test_the_command_refuses_what_does_not_go_together(small, command):
+    done = command("tfrecords_tools.clean", "--records", small, "--output", small.with_name("list.csv"))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: expected --model_path to make a list")

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -393,18 +392,13 @@ def test_records_that_are_damaged_on_disk_are_one_clear_error(photos, tmp_path):
         inspect(dataset, folder=tmp_path / "report")
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_command_reports_lists_and_pictures_and_its_list_mends_the_dataset(photos, tmp_path):
+def test_the_command_reports_lists_and_pictures_and_its_list_mends_the_dataset(photos, tmp_path, command):
     bad = "Person_00001/Person_00001_0002.jpg"
     photos[bad] = photos[bad][:900]
     as_records(photos, tmp_path / "set")
     report = tmp_path / "report"
     arguments = ("--output_dir", report, "--detected_photos", 0)
-    done = run("tfrecords_tools.inspect", "--records", tmp_path / "set", *arguments)
+    done = command("tfrecords_tools.inspect", "--records", tmp_path / "set", *arguments)
     assert done.returncode == 1, done.stderr
     assert "error    damaged: 1 photos" in done.stdout
     assert bad in done.stdout
@@ -414,7 +408,7 @@ def test_the_command_reports_lists_and_pictures_and_its_list_mends_the_dataset(p
     assert finding["mend"] in done.stdout
     assert [entry.name for entry in findings.read_list(report / "damaged.csv")] == [bad]
     module, *mend = finding["mend"].split(" ")[2:]
-    assert run(module, *mend).returncode == 0
+    assert command(module, *mend).returncode == 0
     mended = sources.RecordPhotos(tmp_path / "set_mended")
     assert len(mended) == len(photos) - 1
     assert inspect(mended, folder=tmp_path / "again").status == 0

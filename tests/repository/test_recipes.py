@@ -1,9 +1,10 @@
+import importlib
 import inspect
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+import command_runs
 import numpy as np
 import pytest
 
@@ -248,24 +249,26 @@ def test_mirror_images_are_measured_with_where_the_original_had_them():
     assert {name for name in NAMES if not load(name).validation.flip} == without
 
 
-def test_train_triplet_keeps_what_a_file_says_of_triplets(repository, tmp_path):
+def test_train_triplet_keeps_what_a_file_says_of_triplets(repository, tmp_path, monkeypatch):
     (tmp_path / "own.ini").write_text("[loss batch_hard_triplet]\nweight = 1\n[data]\nimages_per_identity = 8\n")
     (tmp_path / "none.ini").write_text("[loss]\nhead = arcface\n[loss angular_centre]\nweight = 0.3\n")
     (tmp_path / "half.ini").write_text("[loss]\nhead = none\n[loss batch_hard_triplet]\nweight = 2\n")
     (tmp_path / "bare.ini").write_text("[loss]\nhead = none\n")
-    program = (
-        "from keras_face import config; import sys, train_triplet\n"
-        "for path in sys.argv[1:]:\n"
-        "    loaded = config.load(path, train_triplet.triplets(lambda *more: config.load(path, more)))\n"
-        "    print(loaded.loss.head, loaded.loss_weights, loaded.data.images_per_identity)"
-    )
-    paths = [tmp_path / f"{name}.ini" for name in ("own", "none", "half", "bare")] + [repository / "config.ini.example"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, paths)], cwd=repository, check=True, capture_output=True, text=True
-    )
-    ten = "none {'batch_hard_triplet': 10.0} 4"
-    own, half = "none {'batch_hard_triplet': 1.0} 8", "none {'batch_hard_triplet': 2.0} 4"
-    assert done.stdout.splitlines() == [own, ten, half, ten, ten]
+    monkeypatch.syspath_prepend(repository)
+    sys.modules.pop("train_triplet", None)
+    with command_runs.own_flags():
+        triplets = importlib.import_module("train_triplet").triplets
+    del sys.modules["train_triplet"]
+
+    def settings(path):
+        loaded = config.load(path, triplets(lambda *more: config.load(path, more)))
+        return loaded.loss.head, loaded.loss_weights, loaded.data.images_per_identity
+
+    monkeypatch.chdir(repository)
+    assert settings(tmp_path / "own.ini") == ("none", {"batch_hard_triplet": 1}, 8)
+    assert settings(tmp_path / "half.ini") == ("none", {"batch_hard_triplet": 2}, 4)
+    for path in (tmp_path / "none.ini", tmp_path / "bare.ini", repository / "config.ini.example"):
+        assert settings(path) == ("none", {"batch_hard_triplet": 10}, 4)
 
 
 def test_the_angular_centre_is_margin_centre_faces_alone():

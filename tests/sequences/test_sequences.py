@@ -2,8 +2,6 @@
 
 import csv
 import os
-import subprocess
-import sys
 from collections import Counter
 
 import cv2
@@ -581,13 +579,12 @@ def test_an_unknown_person_cannot_have_the_name_of_a_known_one(two_people, movie
 # A real clip, with the real detector
 
 
-def test_tracks_of_a_real_clip_show_one_person_each(real_photos, repository, tmp_path):
+def test_tracks_of_a_real_clip_show_one_person_each(real_photos, command, monkeypatch, tmp_path):
     """Three cuts: a singer; a man in profile; the singer; the audience, four of them in sight."""
     clip = real_photos / "fixtures" / "video" / "short_hamilton_clip.mp4"
     flags = ["--output_dir=out", "--frames_per_second=3", "--min_frames=2", "--min_difference=0", "--as_folders"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(repository), *sys.path])}
-    command = [sys.executable, "-m", "tfrecords_tools.write_sequences", f"--source={clip}", *flags]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    monkeypatch.chdir(tmp_path)
+    done = command("tfrecords_tools.write_sequences", f"--source={clip}", *flags)
     assert done.returncode == 0, done.stderr
     assert "from 1 videos, 275 frames, of which 28 were looked at" in done.stdout
     rows = [(int(first), int(last)) for *_, first, last, _ in read_csv(tmp_path / "out" / "tracks.csv")]
