@@ -9,6 +9,7 @@ from keras_face.evaluation import checks
 from keras_face.evaluation.folds import kfold_accuracy, right_decisions
 from keras_face.evaluation.intervals import LEVEL, RESAMPLES, Interval, percentiles, regularised_beta
 from keras_face.evaluation.operating_points import num_tops, tar_at_far
+from keras_face.evaluation.resampling import number_interval, resample_pairs
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Difference:
         first: Of the first model.
         second: Of the second.
         difference: First less second.
-        interval: Of the difference, by paired bootstrap; the models differ beyond luck where it leaves 0 out.
+        interval: Of the difference, by paired bootstrap of people, or of pairs where people are not given; the models
+            differ beyond luck where it leaves 0 out.
     """
 
     first: float
@@ -50,7 +52,7 @@ class AccuracyComparison:
     Attributes:
         rule: Threshold rule, of `folds.RULES`.
         accuracy: The accuracies and their difference; in the bootstrap the thresholds stay as they are.
-        mcnemar: The test of their decisions.
+        mcnemar: The test of their decisions, as if pairs were independent.
     """
 
     rule: str
@@ -88,6 +90,7 @@ def compare_accuracy(
     fold: ArrayLike,
     rule: str = "best_accuracy",
     *,
+    identities: np.ndarray | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -100,6 +103,7 @@ def compare_accuracy(
         genuine: bool [n].
         fold: int [n].
         rule: Threshold rule, of `folds.RULES`.
+        identities: int [n, 2], person on each side: people are resampled; None: not known, pairs are.
         level: Confidence, (0, 1).
         resamples: Of the bootstrap, which draws pairs within each fold and polarity.
         seed: Of the bootstrap.
@@ -112,6 +116,16 @@ def compare_accuracy(
         right_decisions(similarity, genuine, fold, result.thresholds)
         for similarity, result in zip((first, second), results, strict=True)
     ]
+    if identities is not None:
+        sides = [
+            resample_pairs(
+                np.zeros(genuine.size), genuine, identities, right=each, fold=fold, resamples=resamples, seed=seed
+            )
+            for each in right
+        ]
+        means = results[0].mean, results[1].mean
+        interval = _paired(means[0] - means[1], sides[0].accuracy, sides[1].accuracy, sides[0].people, level)
+        return AccuracyComparison(rule, Difference(*means, means[0] - means[1], interval), mcnemar(*right))
     # A resample's difference depends only on how many pairs only one of the models decides right: multinomial counts.
     random = np.random.default_rng(seed)
     sizes = np.bincount(fold)
@@ -138,6 +152,7 @@ def compare_tar(
     genuine: ArrayLike,
     far: float,
     *,
+    identities: np.ndarray | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -151,6 +166,7 @@ def compare_tar(
         second: Likewise, of the same pairs in the same order.
         genuine: bool [n].
         far: False accept rate, (0, 1].
+        identities: As `compare_accuracy`.
         level: Confidence, (0, 1).
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -167,6 +183,15 @@ def compare_tar(
     allowed = checks.allowed_errors(far, num_impostor)
     if allowed == num_impostor:
         return Difference(1.0, 1.0, 0.0, Interval(0.0, 0.0))
+    if identities is not None:
+        sides = [
+            resample_pairs(
+                np.asarray(similarity, np.float64), genuine, identities, fars=[far], resamples=resamples, seed=seed
+            )
+            for similarity in (first, second)
+        ]
+        interval = _paired(rates[0] - rates[1], sides[0].tar[0], sides[1].tar[0], sides[0].people, level)
+        return Difference(rates[0], rates[1], rates[0] - rates[1], interval)
     # Only the impostors most alike can become a threshold; how often the others are drawn does not matter.
     tops = num_tops([far], num_impostor)
     near = np.unique(np.argpartition(impostors, num_impostor - tops, axis=1)[:, num_impostor - tops :])
@@ -185,3 +210,12 @@ def compare_tar(
             tars.append(np.mean(genuines[side, drawn] > threshold))
         differences[resample] = tars[0] - tars[1]
     return Difference(rates[0], rates[1], rates[0] - rates[1], percentiles(differences, level))
+
+
+def _paired(
+    difference: float, first: np.ndarray | None, second: np.ndarray | None, people: float, level: float
+) -> Interval:
+    """Returns the interval of a difference of rates from both rates in each resample, which have the same weights."""
+    if first is None or second is None:
+        raise ValueError("expected resamples of both models")
+    return number_interval(difference, first - second, people, level) or Interval(-1.0, 1.0)

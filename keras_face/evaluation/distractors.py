@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
+from keras_face.evaluation.certainty import points_by_people
 from keras_face.evaluation.intervals import LEVEL, RESAMPLES
 from keras_face.evaluation.operating_points import OperatingPoint, num_tops, operating_points_of_tops
+from keras_face.evaluation.resampling import resample_sides, side_of
 from keras_face.evaluation.similarities import first_equal, row_sums
 
 
@@ -21,6 +23,8 @@ class DistractorResult:
         num_probes: Photos of them.
         num_distractors: Photos of others.
         num_searches: Searches: each probe with each other photo of its person in turn among the distractors.
+        searches: int64 [people], searches of each person.
+        hits: int64 [people, max_rank], those that find the photo at place 1, 2 ...
         cmc: float64 [max_rank], share of the searches that find that photo among the first 1, 2 ...; a distractor as
             alike is ahead of it.
         operating_points: TAR at FAR. Genuine are the pairs of probes of one person, each once; impostors all pairs of
@@ -31,6 +35,8 @@ class DistractorResult:
     num_probes: int
     num_distractors: int
     num_searches: int
+    searches: np.ndarray
+    hits: np.ndarray
     cmc: np.ndarray
     operating_points: tuple[OperatingPoint, ...]
 
@@ -102,26 +108,67 @@ def identify_among_distractors(
                 similarity[:, number] = mates[:, twin[0]]
         tops.add(similarity)
 
-    counts = np.zeros(max_rank + 1, np.int64)
-    for of_probe, mate, highest in zip(mates, same, np.sort(tops.of_probe, axis=1), strict=True):
+    _, owner = np.unique(labels, return_inverse=True)
+    counts = np.zeros((owner.max() + 1, max_rank + 1), np.int64)
+    for person, of_probe, mate, highest in zip(owner, mates, same, np.sort(tops.of_probe, axis=1), strict=True):
         ahead = max_rank - np.searchsorted(highest, of_probe[mate], "left")
-        counts += np.bincount(ahead, minlength=max_rank + 1)
+        counts[person] += np.bincount(ahead, minlength=max_rank + 1)
     return DistractorResult(
         num_identities=np.unique(labels).size,
         num_probes=len(probes),
         num_distractors=len(distractors),
         num_searches=int(counts.sum()),
-        cmc=np.cumsum(counts[:-1]) / counts.sum(),
-        operating_points=operating_points_of_tops(
-            mates[np.triu(same)].astype(np.float64),
-            tops.of_all().astype(np.float64),
-            num_impostor,
-            fars,
-            level=level,
-            resamples=resamples,
-            seed=seed,
-        ),
+        searches=counts.sum(axis=1),
+        hits=counts[:, :-1],
+        cmc=np.cumsum(counts[:, :-1].sum(axis=0)) / counts.sum(),
+        operating_points=_points(mates, same, owner, *tops.of_all(), num_impostor, fars, level, resamples, seed),
     )
+
+
+def _points(
+    mates: np.ndarray,
+    same: np.ndarray,
+    owner: np.ndarray,
+    highest: np.ndarray,
+    probe: np.ndarray,
+    num_impostor: int,
+    fars: tuple[float, ...],
+    level: float,
+    resamples: int,
+    seed: int,
+) -> tuple[OperatingPoint, ...]:
+    """Returns the operating points, with intervals by resampling the probes' people.
+
+    Args:
+        mates: [n, n], similarities of probes.
+        same: bool [n, n], which of them are of one person.
+        owner: int [n], person of each probe.
+        highest: The highest similarities of a probe and a distractor, falling.
+        probe: The probe of each of them.
+        num_impostor: As `operating_points_of_tops`, with the rest.
+        fars: Likewise.
+        level: Likewise.
+        resamples: Likewise.
+        seed: Likewise.
+    """
+    one, other = np.nonzero(np.triu(same))
+    genuine, impostor = mates[one, other].astype(np.float64), highest.astype(np.float64)
+    points = operating_points_of_tops(
+        genuine, impostor, num_impostor, fars, level=level, resamples=resamples, seed=seed
+    )
+    found = [point for point in points if point.tar is not None]
+    rest = np.bincount(owner) * (num_impostor / owner.size) - np.bincount(owner[probe], minlength=owner.max() + 1)
+    drawn = resample_sides(
+        side_of(genuine, np.stack([owner[one], owner[one]], axis=1)),
+        side_of(impostor, np.stack([owner[probe], owner[probe]], axis=1)),
+        num_people=rest.size,
+        rest=rest,
+        fars=[point.far for point in found],
+        thresholds=[point.threshold for point in found if point.threshold is not None],
+        resamples=resamples,
+        seed=seed,
+    )
+    return points_by_people(points, drawn, level)
 
 
 def _similarities(units: np.ndarray) -> np.ndarray:
@@ -138,7 +185,7 @@ class _Tops:
     def __init__(self, num_probes: int, of_probe: int, of_all: int):
         self.of_probe = np.full((num_probes, of_probe), -np.inf, np.float32)
         self._size = of_all
-        self._kept = [np.empty(0, np.float32)]
+        self._kept = [np.empty(0, np.complex64)]  # similarity, and the number of the probe as imaginary part
         self._num_kept = 0
         self._bound = np.float32(-np.inf)  # lower ones are not among the highest of all
 
@@ -147,7 +194,8 @@ class _Tops:
         bounds = self.of_probe.min(axis=1)
         if np.isneginf(bounds).any() or np.isneginf(self._bound):
             # Not enough to compare with yet: the whole block is taken.
-            self._keep(_highest(similarity.reshape(-1), self._size))
+            probe = np.repeat(np.arange(len(similarity)), similarity.shape[1])
+            self._keep(similarity.reshape(-1), probe)
             self.of_probe = _highest(np.hstack([self.of_probe, similarity]), self.of_probe.shape[1])
             return
         # Most rows hold nothing new, and a maximum is quick.
@@ -156,22 +204,27 @@ class _Tops:
         rows = similarity[hit]
         place = np.flatnonzero(rows > least[hit, None])
         values, probe = rows.reshape(-1)[place], hit[place // similarity.shape[1]]
-        self._keep(values[values > self._bound])
+        high = values > self._bound
+        self._keep(values[high], probe[high])
         new = values > bounds[probe]
         self._merge(probe[new], values[new])
 
-    def of_all(self) -> np.ndarray:
-        """Returns the highest of all, falling."""
-        return np.sort(_highest(np.concatenate(self._kept), self._size))[::-1]
+    def of_all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the highest of all, falling, and the probe of each."""
+        found = np.sort(_highest(np.concatenate(self._kept), self._size))[::-1]
+        return found.real, found.imag.astype(np.int64)
 
-    def _keep(self, values: np.ndarray) -> None:
-        self._kept.append(values.copy())
+    def _keep(self, values: np.ndarray, probe: np.ndarray) -> None:
+        kept = np.empty(values.size, np.complex64)  # sorted by the real part first
+        kept.real, kept.imag = values, probe
+        values = _highest(kept, self._size)
+        self._kept.append(values)
         self._num_kept += values.size
         if self._num_kept > 2 * self._size or not np.isfinite(self._bound):
             kept = _highest(np.concatenate(self._kept), self._size)
             self._kept, self._num_kept = [kept], kept.size
             if kept.size == self._size:
-                self._bound = kept.min()
+                self._bound = kept.real.min()
 
     def _merge(self, probe: np.ndarray, values: np.ndarray) -> None:
         """Takes values into the highest of their probes; `probe` rises."""

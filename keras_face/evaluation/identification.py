@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL, Interval, clopper_pearson
+from keras_face.evaluation.resampling import effective_people, rate_interval, resample_pairs, resample_people
 from keras_face.evaluation.similarities import first_equal, pair_cosines
 
 _CELLS = 2**24  # similarities in memory at a time
@@ -43,7 +44,8 @@ class IdentificationRate:
     Attributes:
         rank: The mate must be among this many.
         rate: Share of the mated probes; None where the FPIR is not measurable with so few probes without mates.
-        interval: Exact interval (Clopper-Pearson) of the rate at this threshold; None likewise.
+        interval: Interval of the rate: by resampling people, its threshold found anew; or where these are not given
+            exact (Clopper-Pearson), at this threshold, as if searches were independent. None likewise.
         num_mated: Probes with a mate.
         fpir: False positive identification rate asked for; None: every probe counts (closed set).
         threshold: Lowest similarity threshold that keeps the FPIR; None without, or where it is not measurable.
@@ -142,14 +144,40 @@ def cmc(found: Search, max_rank: int = 20) -> np.ndarray:
     return np.cumsum(np.bincount(ranks[ranks <= max_rank], minlength=max_rank + 1)[1:]) / ranks.size
 
 
-def identification_rate(found: Search, rank: int = 1, *, level: float = LEVEL) -> IdentificationRate:
+def identification_rate(
+    found: Search, rank: int = 1, *, people: ArrayLike | None = None, level: float = LEVEL
+) -> IdentificationRate:
     """Returns the share of the mated probes whose best mate is among the first `rank` (rank-k, closed set).
+
+    Args:
+        found: The search.
+        rank: 1 or more.
+        people: int [n], >= 0, person of each probe, for the interval; None: not known.
+        level: Confidence of the interval, (0, 1).
 
     Raises: ValueError if no probe has a mate, or the rank is below 1.
     """
     ranks = _mated_ranks(found, rank)
     hits = int(np.count_nonzero(ranks <= rank))
-    return IdentificationRate(rank, hits / ranks.size, clopper_pearson(hits, ranks.size, level), ranks.size)
+    interval = clopper_pearson(hits, ranks.size, level)
+    if people is not None:
+        owner = checks.labels(people, found.rank.size, "people")[found.mated]
+        interval = hits_interval(np.bincount(owner, ranks <= rank), np.bincount(owner), level)
+    return IdentificationRate(rank, hits / ranks.size, interval, ranks.size)
+
+
+def hits_interval(hits: np.ndarray, searches: np.ndarray, level: float = LEVEL) -> Interval:
+    """Returns the interval of the share of searches that are hits, by resampling people.
+
+    Args:
+        hits: [people], of the searches of each person.
+        searches: [people], how many they are; people without any do not count.
+        level: Confidence, (0, 1).
+    """
+    there = searches > 0
+    counts = np.stack([hits[there], searches[there]], axis=1).astype(np.float64)
+    drawn = resample_people(counts)
+    return rate_interval(float(hits.sum() / searches.sum()), drawn[0] / drawn[1], effective_people(counts[:, 1]), level)
 
 
 def mean_average_precision(found: Search) -> float:
@@ -161,7 +189,9 @@ def mean_average_precision(found: Search) -> float:
     return float(found.average_precision[found.mated].mean())
 
 
-def tpir_at_fpir(found: Search, fpir: float, rank: int = 1, *, level: float = LEVEL) -> IdentificationRate:
+def tpir_at_fpir(
+    found: Search, fpir: float, rank: int = 1, *, people: ArrayLike | None = None, level: float = LEVEL
+) -> IdentificationRate:
     """Returns the true positive identification rate at a false positive identification rate (open set).
 
     A probe without a mate is a false positive if any entry is more alike than the threshold; a mated probe is a true
@@ -171,6 +201,7 @@ def tpir_at_fpir(found: Search, fpir: float, rank: int = 1, *, level: float = LE
         found: The search, of probes with and without mates.
         fpir: (0, 1]. Not measurable where it allows less than one of the probes without mates.
         rank: 1 or more.
+        people: As `identification_rate`.
         level: Confidence of the interval, (0, 1).
 
     Raises: ValueError if `fpir` or `rank` is out of range, or no probe has a mate.
@@ -185,6 +216,13 @@ def tpir_at_fpir(found: Search, fpir: float, rank: int = 1, *, level: float = LE
     threshold = falling[allowed] if allowed < falling.size else lowest
     hits = int(np.count_nonzero((mates > threshold) & (ranks <= rank)))
     interval = clopper_pearson(hits, ranks.size, level)
+    if people is not None:
+        # A pair of one's own is what a search is here: accepted where it is a hit.
+        owner = checks.labels(people, found.rank.size, "people")
+        nearest = np.where(found.rank <= rank, found.mate_similarity, lowest)
+        similarity = np.where(found.mated, nearest, found.other_similarity).astype(np.float64)
+        drawn = resample_pairs(similarity, found.mated, np.stack([owner, owner], axis=1), fars=[fpir])
+        interval = rate_interval(hits / ranks.size, drawn.tar[0], drawn.people, level)
     return IdentificationRate(rank, hits / ranks.size, interval, ranks.size, fpir, float(threshold), falling.size)
 
 

@@ -38,9 +38,11 @@ class OperatingPoint(TarAtFar):
         num_accepted_genuine: How many of them are accepted.
         num_accepted_impostor: How many of the impostor pairs are accepted: as many as the FAR allows, or fewer where
             several of them are equal.
-        tar_interval: Exact interval (Clopper-Pearson) of the TAR at this threshold, as if the threshold were given.
-        far_interval: Exact interval of the FAR at this threshold: what the threshold promises elsewhere.
+        tar_interval: Interval of the TAR at this threshold, as if the threshold were given: by resampling people, or
+            where these are not known exact (Clopper-Pearson), as if pairs were independent.
+        far_interval: Likewise of the FAR at this threshold: what the threshold promises on new people.
         bootstrap_interval: Interval of the TAR at this FAR; that the threshold is found on these impostors is in it.
+            By resampling people, or else pairs.
     """
 
     num_genuine: int
@@ -88,7 +90,9 @@ def operating_points(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[OperatingPoint, ...]:
-    """Returns `tar_at_far` at each rate, with confidence intervals.
+    """Returns `tar_at_far` at each rate, with confidence intervals as if pairs were independent.
+
+    `certainty.by_people` gives them those of pairs whose people are known.
 
     Args:
         similarity: [n], higher is more alike.
@@ -166,10 +170,10 @@ def operating_points_of_tops(
 def num_tops(fars: Iterable[float], num_impostor: int) -> int:
     """Returns how many of the highest impostor similarities `operating_points_of_tops` needs.
 
-    Those that a rate allows, the threshold, and ten standard deviations more for the resamples.
+    Those that a rate allows, the threshold, and for the resamples as many again and ten standard deviations.
     """
     allowed = max((checks.allowed_errors(checks.rate(far, "far"), num_impostor) for far in fars), default=0)
-    return min(num_impostor, allowed + 1 + int(10 * (allowed + 1) ** 0.5))
+    return min(num_impostor, 2 * allowed + 1 + int(10 * (allowed + 1) ** 0.5))
 
 
 def _resampled_tars(

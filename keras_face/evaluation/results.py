@@ -16,8 +16,9 @@ import numpy as np
 
 from keras_face import files
 from keras_face.evaluation.angles import d_prime
+from keras_face.evaluation.certainty import by_pairs, by_people
 from keras_face.evaluation.identification import IdentificationRate
-from keras_face.evaluation.intervals import Interval, clopper_pearson
+from keras_face.evaluation.intervals import Interval
 from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
 from keras_face.evaluation.scores import (
     FoldAccuracy,
@@ -65,11 +66,15 @@ class VerificationResult(Origin):
         num_genuine: Genuine pairs.
         num_impostor: Impostor pairs.
         accuracy: Accuracy over the folds, by the threshold rule that it names; None where the protocol has no folds.
-        accuracy_interval: Exact interval (Clopper-Pearson) of the share of right decisions in all folds; None likewise.
+        intervals: How the intervals were found: by resampling people, or as if pairs were independent.
+        accuracy_interval: Of the accuracy; None without folds.
         auc: Area under the ROC.
+        auc_interval: None where people are not known.
         equal_error_rate: Where the ROC has as many false accepts as false rejects.
+        equal_error_interval: None where people are not known.
         equal_error_threshold: The threshold nearest to it.
         d_prime: Distance of genuine from impostor similarities; None where neither vary.
+        d_prime_interval: None likewise, and where people are not known.
         best_threshold: The one of the highest accuracy on all pairs: for use elsewhere, not behind `accuracy`.
         tar_at_far: True accept rates at `scores.FARS`, with thresholds and intervals.
         dropped: Pairs that the protocol leaves out.
@@ -79,12 +84,16 @@ class VerificationResult(Origin):
     protocol_hash: str = ""
     num_genuine: int = 0
     num_impostor: int = 0
+    intervals: str = ""
     accuracy: FoldAccuracy | None = None
     accuracy_interval: Interval | None = None
     auc: float = math.nan
+    auc_interval: Interval | None = None
     equal_error_rate: float = math.nan
+    equal_error_interval: Interval | None = None
     equal_error_threshold: float = math.nan
     d_prime: float | None = None
+    d_prime_interval: Interval | None = None
     best_threshold: float = math.nan
     tar_at_far: tuple[OperatingPoint, ...] = ()
     dropped: tuple[Dropped, ...] = ()
@@ -105,6 +114,7 @@ class IdentificationResult(Origin):
         num_gallery: Entries of the gallery.
         num_distractors: Further entries, of people who are no probe.
         cmc: Shares found among the first 1, 2 ...
+        intervals: How the intervals were found: by resampling people, or as if searches were independent.
         rates: Identification rates: closed-set at some ranks, and open-set (TPIR at FPIR) where probes lack a mate.
         mean_average_precision: mAP; None where each mate is ranked alone.
         tar_at_far: TAR at FAR of probes and distractors, where there are any.
@@ -117,6 +127,7 @@ class IdentificationResult(Origin):
     num_gallery: int = 0
     num_distractors: int = 0
     cmc: tuple[float, ...] = ()
+    intervals: str = ""
     rates: tuple[IdentificationRate, ...] = ()
     mean_average_precision: float | None = None
     tar_at_far: tuple[OperatingPoint, ...] = ()
@@ -166,34 +177,54 @@ def verify(
     """
     similarity = np.asarray(similarity)
     try:
-        accuracy, interval = None, None
+        accuracy, right = None, None
         if pairs.fold.any():
             judged = similarity if fold_similarity is None else fold_similarity
             accuracy = kfold_accuracy(judged, pairs.genuine, pairs.fold, rule)
             right = right_decisions(judged, pairs.genuine, pairs.fold, accuracy.thresholds)
-            interval = clopper_pearson(int(np.count_nonzero(right)), right.size)
         points = operating_points(similarity, pairs.genuine)
         equal = equal_error(similarity, pairs.genuine)
+        area = auc(similarity, pairs.genuine)
     except ValueError as error:
         raise ValueError(f"{pairs.protocol}: {error}") from None
     try:
         distance = d_prime(similarity, pairs.genuine)
     except ValueError:  # the pairs are good, so it is that they do not vary
         distance = None
+    identities = pairs.identities()
+    if identities is None:
+        sure = by_pairs(points, right)
+    else:
+        sure = by_people(
+            similarity,
+            pairs.genuine,
+            identities,
+            points,
+            auc=area,
+            equal_error_rate=equal.rate,
+            d_prime=distance,
+            accuracy=None if accuracy is None else accuracy.mean,
+            right=right,
+            fold=pairs.fold,
+        )
     result = VerificationResult(
         **dataclasses.asdict(origin),
         protocol=pairs.protocol,
         protocol_hash=pairs_hash(pairs),
         num_genuine=int(np.count_nonzero(pairs.genuine)),
         num_impostor=int(np.count_nonzero(~pairs.genuine)),
+        intervals=sure.how,
         accuracy=accuracy,
-        accuracy_interval=interval,
-        auc=auc(similarity, pairs.genuine),
+        accuracy_interval=sure.accuracy,
+        auc=area,
+        auc_interval=sure.auc,
         equal_error_rate=equal.rate,
+        equal_error_interval=sure.equal_error_rate,
         equal_error_threshold=equal.threshold,
         d_prime=distance,
+        d_prime_interval=sure.d_prime,
         best_threshold=best_threshold(similarity, pairs.genuine)[0],
-        tar_at_far=points,
+        tar_at_far=sure.tar_at_far,
         dropped=pairs.dropped,
     )
     return Measured(result, pairs, similarity)

@@ -16,6 +16,7 @@ def table(results: Iterable[VerificationResult | IdentificationResult]) -> str:
     identified = [result for result in results if isinstance(result, IdentificationResult)]
     parts = ([_verification(verified)] if verified else []) + ([_identification(identified)] if identified else [])
     notes = [f"embedding: {photos}" for photos in dict.fromkeys(result.photos for result in results)]
+    notes += [f"intervals: {how}" for how in dict.fromkeys(result.intervals for result in results) if how]
     return "\n".join([*parts, *notes, *dict.fromkeys(note for result in results for note in _left_out(result))])
 
 

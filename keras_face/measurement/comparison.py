@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_face.evaluation.certainty import AS_IF_INDEPENDENT, BY_PEOPLE
 from keras_face.evaluation.comparison import AccuracyComparison, Difference, compare_accuracy, compare_tar
 from keras_face.evaluation.features import Scores, read_scores
 from keras_face.evaluation.intervals import Interval
@@ -32,6 +33,7 @@ class Comparison:
         protocol: Which rule was followed.
         first: Name of the first model.
         second: Of the second.
+        intervals: How the intervals were found: by resampling people, or as if pairs were independent.
         accuracy: Accuracies and McNemar's test; None where the protocol has no folds.
         tar_at_far: True accept rates at `scores.FARS`.
     """
@@ -39,6 +41,7 @@ class Comparison:
     protocol: str
     first: str
     second: str
+    intervals: str
     accuracy: AccuracyComparison | None
     tar_at_far: tuple[TarComparison, ...]
 
@@ -50,7 +53,7 @@ class Comparison:
             lines.append(f"  accuracy {_line(self.accuracy.accuracy)}")
             lines.append(
                 f"  right in the first alone: {test.only_first} pairs, in the second alone: {test.only_second}; "
-                f"McNemar's exact test: p = {test.p_value:.4g}"
+                f"McNemar's exact test, as if pairs were independent: p = {test.p_value:.4g}"
             )
         for far, difference in self.tar_at_far:
             if difference is not None:
@@ -58,6 +61,7 @@ class Comparison:
         hidden = [f"{far:g}" for far, difference in self.tar_at_far if difference is None]
         if hidden:
             lines.append(f"  TAR at FAR {', '.join(hidden)}: not measurable with so few impostors")
+        lines.append(f"  intervals: {self.intervals}")
         return "\n".join(lines)
 
 
@@ -139,12 +143,15 @@ def _compared(first: Measured, second: Measured, rule: str) -> Comparison:
         raise ValueError(f"{protocol}: expected the same pairs and folds of both, got others")
     genuine, fold = first.pairs.genuine, first.pairs.fold
     sides = first.similarity, second.similarity
+    people = first.pairs.identities()
+    people = second.pairs.identities() if people is None else people
     return Comparison(
         protocol,
         first.result.model,
         second.result.model,
-        compare_accuracy(*sides, genuine, fold, rule) if fold.any() else None,
-        tuple(TarComparison(far, compare_tar(*sides, genuine, far)) for far in FARS),
+        AS_IF_INDEPENDENT.format("pairs") if people is None else BY_PEOPLE,
+        compare_accuracy(*sides, genuine, fold, rule, identities=people) if fold.any() else None,
+        tuple(TarComparison(far, compare_tar(*sides, genuine, far, identities=people)) for far in FARS),
     )
 
 

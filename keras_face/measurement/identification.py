@@ -6,18 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_face.evaluation.certainty import said
 from keras_face.evaluation.distractors import identify_among_distractors
 from keras_face.evaluation.features import replace_noisy
 from keras_face.evaluation.identification import (
     IdentificationRate,
     cmc,
+    hits_interval,
     identification_rate,
     mean_average_precision,
     search,
     tpir_at_fpir,
 )
-from keras_face.evaluation.intervals import clopper_pearson
 from keras_face.evaluation.protocols import Identification
+from keras_face.evaluation.resampling import effective_people
 from keras_face.evaluation.results import IdentificationResult, Origin, keys_hash
 from keras_face.measurement.sources import Locate, Source
 
@@ -41,9 +43,10 @@ def identify(
     Raises: ValueError as `identification.search`.
     """
     found = search(probes, protocol.labels()[0], gallery, protocol.labels()[1], itself=protocol.same_photo)
-    rates = [identification_rate(found, rank) for rank in ranks]
+    people = protocol.labels()[0]
+    rates = [identification_rate(found, rank, people=people) for rank in ranks]
     if not found.mated.all():
-        rates += [tpir_at_fpir(found, fpir) for fpir in FPIRS]
+        rates += [tpir_at_fpir(found, fpir, people=people) for fpir in FPIRS]
     return IdentificationResult(
         **vars(origin),
         protocol=protocol.protocol,
@@ -51,6 +54,7 @@ def identify(
         num_probes=len(protocol.probes),
         num_gallery=len(protocol.gallery),
         cmc=tuple(cmc(found).tolist()),
+        intervals=said(effective_people(np.bincount(people[found.mated]))),
         rates=tuple(rates),
         mean_average_precision=mean_average_precision(found),
         dropped=protocol.dropped,
@@ -131,10 +135,14 @@ def measure_megaface(
     origin = probe_source.origin(
         f"{probes_dir} among {distractors_dir}", "", _joint_hash(probes.data_hash, distractors.data_hash)
     )
-    hits = [round(float(found.cmc[rank - 1]) * found.num_searches) for rank in RANKS]
     rates = tuple(
-        IdentificationRate(rank, hit / found.num_searches, clopper_pearson(hit, found.num_searches), found.num_searches)
-        for rank, hit in zip(RANKS, hits, strict=True)
+        IdentificationRate(
+            rank,
+            float(found.cmc[rank - 1]),
+            hits_interval(found.hits[:, :rank].sum(axis=1), found.searches),
+            found.num_searches,
+        )
+        for rank in RANKS
     )
     return IdentificationResult(
         **vars(origin),
@@ -144,6 +152,7 @@ def measure_megaface(
         num_gallery=found.num_probes,
         num_distractors=found.num_distractors,
         cmc=tuple(found.cmc.tolist()),
+        intervals=said(effective_people(found.searches)),
         rates=rates,
         tar_at_far=found.operating_points,
         dropped=protocol.dropped,

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_face.alignment.templates import Template, names, template
 from keras_face.evaluation.protocols import (
+    Identification,
     IjbFiles,
     IjbPairs,
     IjbPhotos,
@@ -116,13 +117,15 @@ def measure_ijb(
     data = embedded.features.source if ijb.images_dir is None else os.fspath(ijb.images_dir)
     origin = source.origin(data, f"{aligned}{pooling}", embedded.data_hash)
     similarity = pooling.similarity(embeddings, index, pooled, pairs.left, pairs.right)
-    measured = verify(_without_folds(pairs), similarity, origin)
+    galleries, in_all = ijb.files.galleries, None
+    if ijb.files.probes is not None:
+        in_all = read_ijb_identification(galleries, ijb.files.probes, photos)
+    measured = verify(_without_folds(pairs, in_all), similarity, origin)
     found = []
-    if identification and pooled is not None and ijb.files.probes is not None:
+    if identification and pooled is not None and ijb.files.probes is not None and in_all is not None:
         row = {str(number): place for place, number in enumerate(pairs.face_sets.tolist())}
-        galleries = ijb.files.galleries
-        for chosen in (galleries, *((gallery,) for gallery in galleries)):
-            protocol = read_ijb_identification(chosen, ijb.files.probes, photos)
+        in_each = (read_ijb_identification((gallery,), ijb.files.probes, photos) for gallery in galleries)
+        for protocol in (in_all, *in_each):
             probes, entries = ([row[key] for key in keys] for keys in (protocol.probes, protocol.gallery))
             found.append(identify(protocol, pooled[probes], pooled[entries], origin))
     return measured, tuple(found)
@@ -140,10 +143,20 @@ def model_template(source: Source) -> str:
     return name
 
 
-def _without_folds(pairs: IjbPairs) -> Pairs:
+def _without_folds(pairs: IjbPairs, subjects: Identification | None) -> Pairs:
+    """Returns the pairs with the people that 1:N names, where it names those of all face sets."""
     left, right = (IjbKeys(pairs.face_sets, side) for side in (pairs.left, pairs.right))
     fold = np.zeros(pairs.genuine.size, np.int64)
-    return Pairs(pairs.protocol, cast(Any, left), cast(Any, right), pairs.genuine, fold, pairs.dropped)
+    people = None
+    if subjects is not None:
+        labels = zip(
+            (*subjects.gallery, *subjects.probes), np.concatenate(subjects.labels()[::-1]).tolist(), strict=True
+        )
+        person = dict(labels)
+        of_each = np.array([person.get(str(number), -1) for number in pairs.face_sets.tolist()], np.int32)
+        if of_each.min() >= 0:
+            people = np.stack([of_each[pairs.left], of_each[pairs.right]], axis=1)
+    return Pairs(pairs.protocol, cast(Any, left), cast(Any, right), pairs.genuine, fold, pairs.dropped, people)
 
 
 class IjbKeys(Sequence):

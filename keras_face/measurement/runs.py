@@ -192,13 +192,17 @@ def thresholds(measured: Measured) -> tuple[str, dict[str, Any]]:
     """Returns the protocol and the thresholds found by it, for `write_thresholds`.
 
     They are cosines, found on all of the protocol's pairs: by best accuracy, by equal error, and for each FAR that is
-    measurable.
+    measurable, with the interval of the FAR that each will have on new people.
     """
     result = measured.result
     return result.protocol, {
         "best_accuracy": result.best_threshold,
         "equal_error": result.equal_error_threshold,
         "far": {f"{point.far:g}": point.threshold for point in result.tar_at_far if point.threshold is not None},
+        "far_interval": {
+            f"{point.far:g}": list(point.far_interval) for point in result.tar_at_far if point.far_interval is not None
+        },
+        "intervals": result.intervals,
         "num_genuine": result.num_genuine,
         "num_impostor": result.num_impostor,
         "photos": result.photos,

@@ -131,4 +131,6 @@ def test_thresholds_for_the_model_are_those_of_the_result():
     assert protocol == "drawn"
     assert found["far"] == {"0.1": measured.result.tar_at_far[0].threshold}
     assert np.count_nonzero(measured.similarity[1::2] > found["far"]["0.1"]) == 3
+    assert found["far_interval"] == {"0.1": list(measured.result.tar_at_far[0].far_interval)}
+    assert found["intervals"] == measured.result.intervals
     assert json.loads(json.dumps(found)) == found

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_face.evaluation.protocols.identities import identities_of
+
 NUM_FOLDS = 10
 
 
@@ -28,6 +30,7 @@ class Pairs:
         genuine: bool [n], True where both sides are the same person.
         fold: int64 [n], fold of each pair, 0 ... k - 1.
         dropped: What the protocol leaves out.
+        people: int64 [n, 2], number of the person on each side; None: what the keys say, see `identities`.
 
     Raises: ValueError if the sizes differ, there is no pair, or a fold of 0 ... k - 1 has none.
     """
@@ -38,9 +41,12 @@ class Pairs:
     genuine: np.ndarray
     fold: np.ndarray
     dropped: tuple[Dropped, ...] = ()
+    people: np.ndarray | None = None
 
     def __post_init__(self):
         sizes = [len(self.left), len(self.right), len(self.genuine), len(self.fold)]
+        if self.people is not None and np.shape(self.people) != (len(self.left), 2):
+            raise ValueError(f"{self.protocol}: expected two people a pair, got shape {np.shape(self.people)}")
         if len(set(sizes)) > 1 or not sizes[0]:
             raise ValueError(f"{self.protocol}: expected pairs with as many left, right, genuine and fold, got {sizes}")
         folds = np.unique(self.fold)
@@ -51,6 +57,10 @@ class Pairs:
     def distinct_keys(self) -> tuple[str, ...]:
         """Returns every key once, in order of first mention."""
         return tuple(dict.fromkeys(key for pair in zip(self.left, self.right, strict=True) for key in pair))
+
+    def identities(self) -> np.ndarray | None:
+        """Returns int64 [n, 2], number of the person on each side; None where neither `people` nor the keys say it."""
+        return identities_of(self.left, self.right, self.genuine) if self.people is None else self.people
 
     def without(self, keys: set[str], reason: str) -> "Pairs":
         """Returns the pairs that touch none of the keys, and counts the others in `dropped`.
@@ -71,6 +81,7 @@ class Pairs:
             right=tuple(self.right[index] for index in keep),
             genuine=self.genuine[keep],
             fold=self.fold[keep],
+            people=None if self.people is None else self.people[keep],
             dropped=(*self.dropped, Dropped(reason, num_genuine, int(np.count_nonzero(hit)) - num_genuine)),
         )
 

@@ -1,21 +1,15 @@
 """Which pairs were decided wrongly: the worst side by side, and the people they show."""
 
-import os
-import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_face.evaluation.folds import right_decisions
-from keras_face.evaluation.protocols import Pairs
+from keras_face.evaluation.protocols.identities import find_people
 from keras_face.evaluation.report.crops import Crops
 from keras_face.evaluation.report.html import Html, heading, name, paragraph, table
 from keras_face.evaluation.results import Measured
-
-_AGREEMENT = 0.95  # of genuine, and of impostor pairs: lists of corrected labels differ from the names here and there
-_SAMPLE = 20_000  # pairs of a polarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +77,7 @@ def error_parts(measured: Measured, decisions: Decisions, crops: Crops, num_show
 def people_parts(measured: Measured, decisions: Decisions, crops: Crops, num_shown: int) -> list[Html]:
     """Returns the people with the most wrong decisions; of an impostor pair both people are counted."""
     parts = [heading(3, "People with the most wrong decisions")]
-    found = find_people(measured.pairs)
+    found = find_people(measured.pairs.left, measured.pairs.right, measured.pairs.genuine)
     if found is None:
         return [*parts, paragraph("The names of these pairs do not say who is who, so people cannot be listed.")]
     person_of, how = found
@@ -120,29 +114,6 @@ def people_parts(measured: Measured, decisions: Decisions, crops: Crops, num_sho
     return [*parts, table(caption, head, rows)]
 
 
-def find_people(pairs: Pairs) -> tuple[Callable[[str], str], str] | None:
-    """Returns the rule that tells the person from a key, and what it is in words; None if none fits the pairs.
-
-    A rule fits if it has one person in 95 % of the genuine and two in 95 % of the impostor pairs, or of a sample of
-    them where there are very many.
-    """
-    sides = [np.flatnonzero(pairs.genuine == polarity) for polarity in (True, False)]
-    samples = [numbers[:: -(-numbers.size // _SAMPLE)].tolist() for numbers in sides]
-    for person_of, words in (
-        (_first_folder, "the first folder of the photo's path"),
-        (_folder, "the folder of the photo"),
-        (_name_without_number, "the photo's name without its number"),
-    ):
-        one, other = (
-            sum(person_of(pairs.left[number]) == person_of(pairs.right[number]) for number in numbers) / len(numbers)
-            for numbers in samples
-        )
-        if min(one, 1 - other) >= _AGREEMENT:
-            differs = f" (as labelled in {one:.2%} of the genuine and {1 - other:.2%} of the impostor pairs)"
-            return person_of, words if one == 1 and other == 0 else words + differs
-    return None
-
-
 def _card(measured: Measured, decisions: Decisions, crops: Crops, number: int) -> str:
     pairs, similarity = measured.pairs, float(measured.similarity[number])
     left, right = pairs.left[number], pairs.right[number]
@@ -150,15 +121,3 @@ def _card(measured: Measured, decisions: Decisions, crops: Crops, number: int) -
         f"<li><figure>{crops.pair(left, right)}<figcaption>{name(left)}<br>{name(right)}<br>"
         f"similarity {similarity:.4f}, threshold {decisions.thresholds[number]:.4f}</figcaption></figure></li>\n"
     )
-
-
-def _folder(key: str) -> str:
-    return key.rpartition("/")[0]
-
-
-def _first_folder(key: str) -> str:
-    return key.partition("/")[0] if "/" in key else ""
-
-
-def _name_without_number(key: str) -> str:
-    return re.sub(r"[\W_]*\d+$", "", os.path.splitext(key)[0])

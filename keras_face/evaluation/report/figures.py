@@ -43,8 +43,8 @@ def short_names(results: Sequence[tuple[str, str]]) -> list[str]:
 def figure_parts(measured: Sequence[Measured], names: Sequence[str]) -> list[Html]:
     """Returns a table of figures for each protocol, and how their thresholds were chosen."""
     head = (
-        "model", "accuracy ± deviation", f"{_LEVEL} interval", "standard error", "equal error rate", "area under ROC",
-        "d prime", "threshold rule",
+        "model", "accuracy ± deviation", f"{_LEVEL} interval", "standard error", "equal error rate",
+        f"{_LEVEL} interval", "area under ROC", f"{_LEVEL} interval", "d prime", f"{_LEVEL} interval", "threshold rule",
     )  # fmt: skip
     blocks: dict[str, list[tuple]] = {}
     for one, name in zip(measured, names, strict=True):
@@ -52,6 +52,7 @@ def figure_parts(measured: Sequence[Measured], names: Sequence[str]) -> list[Htm
         counts = f"{result.num_genuine:,} genuine and {result.num_impostor:,} impostor pairs"
         blocks.setdefault(f"{result.protocol}: {counts}", []).append(_figures(result, name))
     parts = [table(caption, head, rows) for caption, rows in blocks.items()]
+    parts += [paragraph(f"Intervals: {how}.") for how in dict.fromkeys(one.result.intervals for one in measured) if how]
     rules = dict.fromkeys(one.result.accuracy.rule for one in measured if one.result.accuracy is not None)
     parts += [
         paragraph(f"Threshold rule {rule}: {_RULES.get(rule, rule)}.", warning=rule == "best_on_test") for rule in rules
@@ -88,8 +89,8 @@ def threshold_table(points: Iterable[OperatingPoint], cosine: bool) -> Html:
         cosine: Whether the similarities are cosines, so that there are angles.
     """
     head = (
-        "FAR", "TAR", f"{_LEVEL} interval (bootstrap)", f"{_LEVEL} interval at this threshold (exact)", "threshold",
-        "angle", "impostors accepted", f"FAR elsewhere, {_LEVEL} interval (exact)",
+        "FAR", "TAR", f"{_LEVEL} interval", f"{_LEVEL} interval at this threshold", "threshold",
+        "angle", "impostors accepted", f"FAR on new people, {_LEVEL} interval",
     )  # fmt: skip
     rows: list[tuple] = []
     for point in points:
@@ -149,6 +150,7 @@ def identification_table(result: IdentificationResult) -> Html:
         for out in result.dropped
     ]
     rows += [
+        ("intervals", result.intervals or "not known"),
         ("data", result.data),
         ("embedding", result.photos),
         ("content of the model (SHA-256)", result.model_hash or "not known"),
@@ -168,7 +170,17 @@ def _figures(result: VerificationResult, name: str) -> tuple:
             f"{accuracy.standard_error:.4f}",
         )
     distance = "no spread" if result.d_prime is None else f"{result.d_prime:.3f}"
-    return (name, *folds, f"{result.equal_error_rate:.4f}", f"{result.auc:.5f}", distance, rule)
+    return (
+        name,
+        *folds,
+        f"{result.equal_error_rate:.4f}",
+        _interval(result.equal_error_interval),
+        f"{result.auc:.5f}",
+        _interval(result.auc_interval, "{:.5f}"),
+        distance,
+        _interval(result.d_prime_interval, "{:.3f}"),
+        rule,
+    )
 
 
 def _power(rate: float) -> str:

@@ -28,11 +28,12 @@ _NOTES = (
     "A pair is called genuine where its similarity is greater than the threshold; an equal one is called impostor.",
     "Accuracy is the mean over the folds, whatever their sizes; the deviation is divided by their number, the standard "
     "error is that of the mean.",
-    f"Intervals hold with {LEVEL * 100:g} % confidence: exact ones by Clopper and Pearson, the others by bootstrap. "
-    "They take pairs as independent; where pairs share photos or people they are too narrow.",
+    f"Intervals hold with {LEVEL * 100:g} % confidence, over people drawn anew: those of the data are resampled, each "
+    "with all its pairs. Where it is not known who is on a pair, they are as if pairs were independent, and say so.",
     "A false accept rate that allows less than one of the impostor pairs is not measurable: no figure is given for it.",
-    "TAR at a FAR is the highest that keeps the FAR; nothing is interpolated. The interval at this threshold takes the "
-    "threshold as given, the one by bootstrap does not.",
+    "TAR at a FAR is the highest that keeps the FAR; nothing is interpolated. The interval beside it finds the "
+    "threshold anew in each resample, the one at this threshold takes it as given. FAR on new people is what that "
+    "threshold promises.",
 )
 
 
@@ -125,7 +126,7 @@ def _curves(measured: Sequence[Measured], names: Sequence[str]) -> Html:
     roc = plot(
         png(roc_figure(scores, points=points)),
         f"ROC curves of {who}; the table of thresholds has the same figures",
-        f"ROC. Bars: bootstrap intervals ({LEVEL * 100:g} %). Smallest measurable FAR: {smallest} impostor pairs.",
+        f"ROC. Bars: intervals ({LEVEL * 100:g} %). Smallest measurable FAR: {smallest} impostor pairs.",
     )
     det = plot(
         png(det_figure(scores)),
