@@ -14,6 +14,7 @@ from keras_face import commands
 from keras_face.measurement import comparison, verification
 from keras_face.measurement.runs import CACHE_DIR, Run, write_run
 
+commands.pixel_limit_flag()
 FIRST = flags.DEFINE_string("first", None, "Results, similarities, or a model.", required=True)
 SECOND = flags.DEFINE_string("second", None, "Likewise.", required=True)
 SOURCE = commands.photos_flag("Folder of aligned photos, or .bin: compares two models on them.")

@@ -25,6 +25,7 @@ from keras_face.measurement.photos import Photo
 from keras_face.photos.files import EXTENSIONS
 from keras_face.photos.lists import list_files
 
+commands.pixel_limit_flag()
 MODEL_PATH = flags.DEFINE_string(
     "model_path", None, "SavedModel folder, folder of numbered ones, or run folder.", required=True
 )

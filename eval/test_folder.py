@@ -16,6 +16,8 @@ from keras_face.evaluation.protocols import folder_identification, folder_pairs
 from keras_face.measurement import verification
 from keras_face.measurement.identification import measure_folder
 from keras_face.measurement.runs import Run
+from keras_face.photos import people
+from keras_face.photos.lists import PhotoFolder
 
 EVALUATION = commands.evaluation_flags("output/eval/folder")
 SOURCE = commands.photos_flag("Folder with one folder of aligned photos per person.")
@@ -34,15 +36,13 @@ def main() -> str:
     source = SOURCE.value
     if not source:
         raise ValueError("expected --source")
-    pairs = folder_pairs(source, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
-
-    def locate(key: str) -> Path:
-        return Path(source, key)
-
+    name, found_people = Path(source).name, people.list_people(source).photos
+    pairs = folder_pairs(found_people, name, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
+    locate = PhotoFolder(source)
     if run.scores:
         return run.finish([run.measured_scores(pairs)], locate=locate)
     measured = verification.measure_pairs(run.source, verification.Task(source, pairs, locate), rule=run.threshold_rule)
-    found = measure_folder(run.source, folder_identification(source), source, locate)
+    found = measure_folder(run.source, folder_identification(found_people, name), source, locate)
     return run.finish([measured], [found], locate=locate)
 
 

@@ -5,8 +5,6 @@ python -m tfrecords_tools.align --source DIR_OR_PHOTO --output_dir DIR [--write_
     [--min_face_size PIXELS] [--thresholds T1,T2,T3] [--max_pixels N]
 """
 
-import warnings
-
 from absl import flags
 
 from keras_face import commands
@@ -31,12 +29,12 @@ ENCODING = flags.DEFINE_enum("encoding", "jpg", encoding.ENCODINGS, "Of the crop
 SHEET = flags.DEFINE_string("sheet", None, "PNG to write: 40 of the photos, and their crops.")
 MIN_FACE_SIZE = flags.DEFINE_float("min_face_size", 20, "Detector: side of the smallest face, pixels.")
 THRESHOLDS = flags.DEFINE_list("thresholds", ["0.6", "0.7", "0.8"], "Detector: least scores of its three networks.")
-MAX_PIXELS = flags.DEFINE_integer("max_pixels", 4_000_000, "Detector: larger photos are shrunk to find their faces.")
+DETECT_MAX_PIXELS = flags.DEFINE_integer(
+    "detect_max_pixels", 4_000_000, "Detector: photos of more pixels are shrunk to find their faces."
+)
 
 
 def main() -> str:
-    # Pillow's words on odd metadata of photos that it can read.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     output = OUTPUT()
     template = templates.template(TEMPLATE.value)
     make = aligner.Aligner(template, _landmarks(), FACES.value)
@@ -51,10 +49,9 @@ def main() -> str:
 def _landmarks() -> Detector | ListedLandmarks | None:
     if LANDMARKS.value == "detect":
         thresholds = [float(threshold) for threshold in THRESHOLDS.value]
-        return Detector(MIN_FACE_SIZE.value, thresholds, max_pixels=MAX_PIXELS.value)
-    _check_unused(
-        ("faces", "min_face_size", "thresholds", "max_pixels"), f"has no use with --landmarks={LANDMARKS.value}"
-    )
+        return Detector(MIN_FACE_SIZE.value, thresholds, max_pixels=DETECT_MAX_PIXELS.value)
+    detection = ("faces", "min_face_size", "thresholds", "detect_max_pixels")
+    _check_unused(detection, f"has no use with --landmarks={LANDMARKS.value}")
     return None if LANDMARKS.value == "none" else ListedLandmarks(LANDMARKS.value)
 
 

@@ -17,6 +17,7 @@ from keras_face.export import load_embedder
 from keras_face.inspection import cleaning, embeddings, findings, rewriting, sources
 from keras_face.records.writing import check_new
 
+commands.pixel_limit_flag()
 RECORDS = flags.DEFINE_string("records", None, "Folder of records.", required=True)
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model, trained on these people or on others.")
 OUTPUT = flags.DEFINE_string("output", None, "List to write, CSV; is replaced.")

@@ -9,6 +9,7 @@ from absl import flags
 from keras_face import commands
 from keras_face.formats import bin_files
 
+commands.pixel_limit_flag()
 SOURCE = flags.DEFINE_string("source", None, "A .bin file, or a .np file of margin-centre-face.", required=True)
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to make; must not exist.", required=True)
 SKIP_DAMAGED = flags.DEFINE_bool("skip_damaged", False, "Leave out pairs of photos that cannot be read.")

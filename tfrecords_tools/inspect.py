@@ -12,6 +12,7 @@ from keras_face import commands
 from keras_face.export import load_embedder
 from keras_face.inspection import doctor, findings, sources
 
+commands.pixel_limit_flag()
 RECORDS = flags.DEFINE_multi_string("records", [], "Folder of records; can be repeated, in the order of training.")
 SOURCE = flags.DEFINE_multi_string("source", [], "Folder with a folder of photos per person, before it is written.")
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model that compares the people of two datasets.")

@@ -37,6 +37,7 @@ PATTERN = flags.DEFINE_multi_string(
     "pattern", wardrobe.PATTERNS, f"Patterns to draw from: {', '.join(colours.patterns())}, or a picture to print."
 )
 SEED = flags.DEFINE_integer("seed", 0, "Of the choice of masks.")
+commands.pixel_limit_flag()
 BLUR = flags.DEFINE_float("blur", 0.0, "Blur of the masks, standard deviation in pixels.", lower_bound=0)
 MATCH_LIGHT = flags.DEFINE_bool("match_light", True, "Light the masks as the covered faces are lit.")
 MATCH_NOISE = flags.DEFINE_bool("match_noise", True, "Give the masks the photos' grain.")

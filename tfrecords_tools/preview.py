@@ -16,6 +16,7 @@ from keras_face import commands, config
 from keras_face.augmentation import augmentation
 from keras_face.records import mixture, prepare, preview, writing
 
+commands.pixel_limit_flag()
 RECORDS = flags.DEFINE_string("records", None, "Folder of records to take the photos from.")
 CONFIG = flags.DEFINE_string("config", None, "INI file of the training: its photos and its [augmentation].")
 SET = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")

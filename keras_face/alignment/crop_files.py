@@ -19,6 +19,7 @@ from keras_face.photos import checked
 from keras_face.photos.encoding import ENCODINGS, encoded
 from keras_face.photos.files import PhotoError
 from keras_face.photos.lists import crop_names, list_files
+from keras_face.photos.people import list_people
 from keras_face.photos.reader import read_photos
 from keras_face.photos.summary import Summary, write_skipped
 from keras_face.records import photo_sets, writing
@@ -74,12 +75,12 @@ def align_records(
     if aligner.faces == "all":
         raise ValueError("records need one face of a photo, that of its person, but faces is 'all'")
     crops = path.with_name(f"{path.name}.crops")
-    root, listed, skipped = _listed(source, crops)
-    skipped += [(name, "not in a person's folder") for name in listed if name.count("/") != 1]
-    listed = [name for name in listed if name.count("/") == 1]
+    _check_apart(source, crops)
+    listing = list_people(source)
+    listed = [name for names in listing.photos.values() for name in names]
     if not listed:
         raise ValueError(f"expected a folder with a folder of photos per person, but {source} has no such photos")
-    summary, names = _align((root, listed, skipped), crops, aligner, encoding, sheet, progress)
+    summary, names = _align((Path(source), listed, [*listing.skipped]), crops, aligner, encoding, sheet, progress)
     people = sorted({name.split("/")[0] for name in names})
     labels = {person: label for label, person in enumerate(people)}
     writing.write_records(
@@ -100,9 +101,14 @@ def align_records(
 
 def _listed(source: str | os.PathLike, output: str | os.PathLike) -> Listed:
     """Returns the files of a source, after checking that the output is not among them."""
+    _check_apart(source, output)
+    return list_files(source)
+
+
+def _check_apart(source: str | os.PathLike, output: str | os.PathLike) -> None:
+    """Raises ValueError if the output is in the source."""
     if Path(source).is_dir() and Path(output).resolve().is_relative_to(Path(source).resolve()):
         raise ValueError(f"output_dir must not be in the source, but {output} is in {source}")
-    return list_files(source)
 
 
 def _align(

@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from keras_face import config
+from keras_face.photos import limit
 from keras_face.records import writing
 
 flags.disclaim_key_flags()  # they are the flags of the command that asks for them, and in its --help
@@ -42,8 +43,16 @@ def template_flag(default: str | None = "arcface", what: str = "What the photos 
     return flags.DEFINE_string("template", default, what)
 
 
+def pixel_limit_flag() -> None:
+    """Defines --max_pixels, which `commands.run` sets for all that the command reads: called where flags are."""
+    flags.DEFINE_integer(
+        "max_pixels", limit.MAX_PIXELS, "Photos of more pixels are refused before they are decoded.", lower_bound=1
+    )
+
+
 def output_flags() -> Callable[[], writing.Output]:
     """Returns a function that says where records go, after defining the flags for it: called where flags are."""
+    pixel_limit_flag()
     path = flags.DEFINE_string("output_dir", None, "Folder of records to make; must not exist.", required=True)
     num_shards = flags.DEFINE_integer(
         "num_shards", None, "Files of records; default: as many as makes them about 256 MiB.", lower_bound=1
@@ -64,6 +73,7 @@ def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[
         output_dir: Default of --output_dir.
         verification: Whether the command measures pairs, so that it has thresholds and similarities.
     """
+    pixel_limit_flag()
     found: list[flags.FlagHolder] = [
         flags.DEFINE_string("output_dir", output_dir, "Folder for results.json and report.html."),
         flags.DEFINE_bool("report", True, "Write report.html, which takes seconds."),
@@ -103,6 +113,7 @@ def training_flags(
     Args:
         without_config: What is trained without --config, for the help.
     """
+    pixel_limit_flag()
     path = flags.DEFINE_string("config", None, f"INI file; none: {without_config}")
     tiny = flags.DEFINE_bool("tiny", False, "Lay the file's section [tiny] over the rest: the same on drawn people.")
     more = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")

@@ -1,9 +1,12 @@
 """How a command runs and ends: its summary, or one line for an error or for a flag that has another name now."""
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 
 from absl import app, flags, logging
+
+from keras_face.photos.limit import set_max_pixels
 
 
 def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) -> None:
@@ -21,6 +24,9 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
             raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
         if flags.FLAGS["verbosity"].using_default_value:
             logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets tells much between the progress bars
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd metadata of photos that it can read
+        if "max_pixels" in flags.FLAGS:
+            set_max_pixels(int(flags.FLAGS["max_pixels"].value or 0))
         try:
             result = work()
         except (ValueError, OSError, ImportError, FloatingPointError) as error:

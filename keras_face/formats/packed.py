@@ -3,12 +3,14 @@
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_face.photos import checked
+from keras_face.photos.limit import max_pixels, too_many
+from keras_face.photos.pixels import for_records
 from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
@@ -24,6 +26,7 @@ class Packed:
         name: Name of photo number i of these; no two have the same.
         identity: Name of the person of a label.
         reasons: Why a photo is none, by i.
+        unplain: The `numbers` of photos that records may not hold as they are, see `photos.pixels.for_records`.
     """
 
     numbers: np.ndarray
@@ -32,6 +35,7 @@ class Packed:
     name: Callable[[int], str]
     identity: Callable[[int], str]
     reasons: dict[int, str]
+    unplain: Set[int] = frozenset()
 
 
 class Item(NamedTuple):
@@ -48,14 +52,20 @@ class LoadSet:
 
     Args:
         load_photo: From a photo's number to its JPEG or PNG file; picklable.
+        unplain: Numbers of the photos that become others in records.
 
     Raises: ValueError: the photo has become none since it was checked.
     """
 
     load_photo: Callable[[int], bytes]
+    unplain: Set[int] = frozenset()
 
     def __call__(self, item: Item) -> writing.FaceSet:
-        return writing.FaceSet([self.load_photo(number) for number in item.numbers], item.label, item.name)
+        return writing.FaceSet([self._photo(number) for number in item.numbers], item.label, item.name)
+
+    def _photo(self, number: int) -> bytes:
+        photo = self.load_photo(number)
+        return for_records(photo) if number in self.unplain else photo
 
 
 def write_packed(
@@ -93,11 +103,13 @@ def write_packed(
         if value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
     size = image_size or _most_common(packed.sizes)
-    good = (packed.sizes == size).all(axis=1) & (packed.sizes > 0).all(axis=1)
+    too_large = packed.sizes.prod(axis=1) > max_pixels()
+    good = (packed.sizes == size).all(axis=1) & (packed.sizes > 0).all(axis=1) & ~too_large
     skipped = list(skipped)
     for row in np.flatnonzero(~good).tolist():
         height, width = packed.sizes[row]
-        reason = packed.reasons.get(row, f"{height}x{width}, expected height x width {size[0]}x{size[1]}")
+        other_size = f"{height}x{width}, expected height x width {size[0]}x{size[1]}"
+        reason = packed.reasons.get(row, too_many() if too_large[row] else other_size)
         skipped.append((packed.name(row), reason))
     labels, counts = np.unique(packed.labels[good], return_counts=True)
     few = np.setdiff1d(packed.labels, labels[counts >= min_photos])
@@ -116,7 +128,7 @@ def write_packed(
         image_size=size,
         source=source,
         template=template,
-        load=LoadSet(load_photo),
+        load=LoadSet(load_photo, packed.unplain),
         skipped=skipped,
         total=sum(-(-len(rows) // set_size) for rows in people),
         progress=progress,

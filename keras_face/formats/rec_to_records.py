@@ -13,7 +13,7 @@ from keras_face.formats import image_records, packed, rec_layout, rec_lists
 from keras_face.formats.rec_layout import Problems, RecPhotos
 from keras_face.formats.recordio import RecordFile
 from keras_face.photos import checked, encoding, headers
-from keras_face.photos.checked import photo_size
+from keras_face.photos.checked import Verdict, check_packed
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
 
@@ -55,12 +55,12 @@ class LoadImage:
         """Returns the image of a record as it is in the file."""
         return image_records.image_of(_open(self.path, self.version).read(offset))
 
-    def size(self, image: bytes) -> tuple[int, int] | str:
-        """Returns the (height, width) of an image, or why it is none."""
+    def check(self, image: bytes) -> tuple[Verdict, bool]:
+        """Returns the (height, width) of an image, or why it is none; and whether records may hold it as it is."""
         if headers.is_photo(image):
-            return photo_size(image)
+            return check_packed(image)
         pixels = self.pixels(image)
-        return pixels if isinstance(pixels, str) else pixels.shape[:2]
+        return pixels if isinstance(pixels, str) else pixels.shape[:2], True
 
     def pixels(self, image: bytes) -> np.ndarray | str:
         """Returns the pixels of an image that is not encoded, or why it is none."""
@@ -120,7 +120,7 @@ def write_from_rec(
     found = rec_layout.read_photos(RecordFile(path), labels_from, problems, skip_damaged)
     size = _expected_size(path, found, problems)
     load = LoadImage(os.fspath(path), _version(path), colour_order, size)
-    sizes, reasons = _check(load, found, progress)
+    sizes, reasons, unplain = _check(load, found, progress)
     damaged = [(_place(path, found, row), reason) for row, reason in reasons.items()]
     rec_layout.refuse([*problems, *damaged], skip_damaged)
     notes: Problems = []
@@ -135,6 +135,7 @@ def write_from_rec(
         name=names.__getitem__ if names else lambda row: f"{people[labels_of[row]]}/{keys[row]}",
         identity=people.__getitem__,
         reasons=reasons,
+        unplain=unplain,
     )
     try:
         return packed.write_packed(
@@ -176,17 +177,22 @@ def _expected_size(path: Path, found: RecPhotos, problems: Problems) -> tuple[in
     return told.image_size
 
 
-def _check(load: LoadImage, found: RecPhotos, progress: bool) -> tuple[np.ndarray, dict[int, str]]:
-    """Returns int64 [n, 2], height and width of the photos, 0 where there is none, and why there is none."""
-    sizes, reasons = np.zeros((found.offsets.size, 2), np.int64), {}
+def _check(load: LoadImage, found: RecPhotos, progress: bool) -> tuple[np.ndarray, dict[int, str], frozenset[int]]:
+    """Returns int64 [n, 2], height and width of the photos, 0 where there is none, and why there is none.
+
+    And the offsets of those that records may not hold as they are.
+    """
+    sizes, reasons, unplain = np.zeros((found.offsets.size, 2), np.int64), {}, []
     rows = tqdm(found.offsets.tolist(), "checking", unit=" photos", disable=not progress)
     for row, offset in enumerate(rows):
-        size = load.size(load.image(offset))
+        size, plain = load.check(load.image(offset))
+        if not plain:
+            unplain.append(offset)
         if isinstance(size, str):
             reasons[row] = size
         else:
             sizes[row] = size
-    return sizes, reasons
+    return sizes, reasons, frozenset(unplain)
 
 
 def _place(path: Path, found: RecPhotos, row: int) -> str:

@@ -14,7 +14,7 @@ from keras_face import files
 from keras_face.backend import tf
 from keras_face.formats import packed
 from keras_face.formats.recordio import RecordFile, RecordWriter
-from keras_face.photos.checked import photo_size
+from keras_face.photos.checked import check_packed
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
 
@@ -81,10 +81,13 @@ def write_tfds(
     with files.scratch_folder(f"{path}.photos") as scratch:
         gathered = scratch / "photos.rec"
         people, sizes, reasons = [], [], {}
+        unplain: list[int] = []
         with RecordWriter(gathered) as writer:
             examples = _examples(builder, split, image_key, label_key)
             for row, (person, image) in enumerate(tqdm(examples, "reading", unit=" photos", disable=not progress)):
-                size = photo_size(image)
+                size, plain = check_packed(image)
+                if not plain:
+                    unplain.append(row)
                 if isinstance(size, str):
                     reasons[row], size = size, (0, 0)
                 people.append(person)
@@ -93,13 +96,15 @@ def write_tfds(
         if not people:
             raise ValueError(f"{builder.info.full_name}, {split}: expected photos, got none")
         identities, labels = _numbered(people, _feature(builder.info, label_key))
+        offsets = RecordFile(gathered).scan().offsets
         table = packed.Packed(
-            numbers=RecordFile(gathered).scan().offsets,
+            numbers=offsets,
             labels=labels,
             sizes=np.array(sizes),
             name=lambda row: f"{identities[labels[row]]}/{row}",
             identity=lambda label: identities[label],
             reasons=reasons,
+            unplain=frozenset(offsets[unplain].tolist()),
         )
         try:
             return packed.write_packed(

@@ -16,16 +16,26 @@ from keras_face.backend import tf
 from keras_face.inspection.descriptors import DESCRIPTOR_SIZE, SMALL, content_hash, describe
 from keras_face.inspection.sources import Photos
 from keras_face.photos import headers, images
+from keras_face.photos.files import PhotoError
+from keras_face.photos.limit import too_many
 from keras_face.photos.luminance import LUMINANCE
+from keras_face.photos.pixels import is_changed, pixels_of
 
-GOOD, EMPTY, NO_PHOTO, DAMAGED = range(4)
-REASONS = ("good", "empty, or cannot be read", "neither JPEG nor PNG", "damaged or cut off")
+GOOD, EMPTY, NO_PHOTO, DAMAGED, TOO_LARGE = range(5)
+REASONS = (
+    "good",
+    "empty, or cannot be read",
+    "of no kind that can be read here",
+    "damaged or cut off",
+    "more pixels than --max_pixels",
+)
 _CHUNK = 64  # photos that a thread takes at a time
 _CENTRE = slice(SMALL // 4, 3 * SMALL // 4)  # where the skin is
 
 FACTS = np.dtype(
     [
         ("verdict", "i1"),
+        ("changed", "?"),
         ("height", "<i4"),
         ("width", "<i4"),
         ("bytes_hash", "<i8"),  # -1: none
@@ -43,9 +53,10 @@ class Scan:
     """What one pass over a dataset's photos found.
 
     Args:
-        facts: FACTS [photos]. `verdict`: an index into REASONS; `red_over_blue`: of the middle half of both sides, grey
-            levels; `colour`: mean difference of a pixel's largest and smallest channel; `contrast`: standard deviation
-            of the small grey photo; `descriptor`: see `descriptors.describe`.
+        facts: FACTS [photos]. `verdict`: an index into REASONS; `changed`: in records, the training sees it otherwise
+            than all else does (`pixels.is_changed`), sideways for one; `red_over_blue`: of the middle half of both
+            sides, grey levels; `colour`: mean difference of a pixel's largest and smallest channel; `contrast`:
+            standard deviation of the small grey photo; `descriptor`: see `descriptors.describe`.
         mean_photo: float32 [112, 112, 3], RGB, of all good photos.
     """
 
@@ -59,7 +70,7 @@ class Scan:
 
 
 def scan(photos: Photos, progress: bool = False, threads: int | None = None) -> Scan:
-    """Returns the facts of all photos of a dataset; 101 bytes of each are kept.
+    """Returns the facts of all photos of a dataset; 102 bytes of each are kept.
 
     Args:
         photos: The dataset.
@@ -91,9 +102,12 @@ def chunk_facts(chunk: Sequence[bytes], size: tuple[int, int]) -> tuple[np.ndarr
     facts["pixels_hash"] = facts["bytes_hash"] = -1
     total = np.zeros((112, 112, 3), np.float32)
     small = np.zeros((len(chunk), SMALL, SMALL, 3), np.uint8)
-    for number, (content, (verdict, image)) in enumerate(zip(chunk, decode_all(chunk, size), strict=True)):
+    plain = [headers.is_plain(content) for content in chunk]
+    decoded = decode_all(chunk, size, all(plain))
+    for number, (content, (verdict, image)) in enumerate(zip(chunk, decoded, strict=True)):
         fact = facts[number]
         fact["verdict"] = verdict
+        fact["changed"] = not plain[number] and is_changed(content)
         if content:
             fact["bytes_hash"] = content_hash(content)
         if image is None:
@@ -115,12 +129,17 @@ def chunk_facts(chunk: Sequence[bytes], size: tuple[int, int]) -> tuple[np.ndarr
     return facts, total
 
 
-def decode_all(chunk: Sequence[bytes], size: tuple[int, int]) -> list[tuple[int, np.ndarray | None]]:
+def decode_all(
+    chunk: Sequence[bytes], size: tuple[int, int], plain: bool | None = None
+) -> list[tuple[int, np.ndarray | None]]:
     """Returns verdict and pixels of each photo: uint8 [height, width, 3] RGB, None if it is not good.
 
-    Args: as `chunk_facts`.
+    Args:
+        chunk: As `chunk_facts`.
+        size: Likewise.
+        plain: Whether all are plain (`headers.is_plain`); None: to be found out.
     """
-    if all(map(headers.is_photo, chunk)):
+    if all(map(headers.is_plain, chunk)) if plain is None else plain:
         try:
             return [(GOOD, image) for image in _decoder(*size)(tf.constant(chunk)).numpy()]
         except tf.errors.OpError:
@@ -129,13 +148,15 @@ def decode_all(chunk: Sequence[bytes], size: tuple[int, int]) -> list[tuple[int,
 
 
 def _decode(content: bytes) -> tuple[int, np.ndarray | None]:
-    if not headers.is_photo(content):
-        return (NO_PHOTO if content else EMPTY), None
+    if not content:
+        return EMPTY, None
     try:
-        # The decoder of the training: OpenCV's would take a photo that is cut off.
-        return GOOD, images.decode(content).numpy()
-    except tf.errors.OpError:
-        return DAMAGED, None
+        return GOOD, pixels_of(content)
+    except PhotoError as error:
+        reason = str(error)
+    if reason == too_many():
+        return TOO_LARGE, None
+    return (NO_PHOTO if reason.startswith("neither") or "which needs" in reason else DAMAGED), None
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Findings about single photos: damaged, of another size, blank, grey, with red and blue swapped."""
+"""Findings about single photos: damaged, sideways, of another size, blank, grey, with red and blue swapped."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ import numpy as np
 from keras_face.inspection.facts import REASONS, Scan
 from keras_face.inspection.findings import DROP, ERROR, LOOK, NOTE, WARNING, Entry, Finding
 from keras_face.inspection.sources import Photos
+from keras_face.photos.headers import orientation
 
 # LFW: of 13,233 crops, 44 have a `colour` below 0.01, and the next one has 9.
 _GREY_BELOW = 3.0  # grey levels
@@ -21,7 +22,13 @@ _QUANTILE = 1.645  # of the normal distribution: 95 % on one side
 
 def check_photos(photos: Photos, scan: Scan) -> list[Finding]:
     """Returns what is wrong with single photos of a dataset."""
-    return [*_damaged(photos, scan), *_sizes(photos, scan), *_blank(photos, scan), *_colours(photos, scan)]
+    return [
+        *_damaged(photos, scan),
+        *_changed(photos, scan),
+        *_sizes(photos, scan),
+        *_blank(photos, scan),
+        *_colours(photos, scan),
+    ]
 
 
 def entries(photos: Photos, numbers: Iterable[int], finding: str, suggestion: str = DROP) -> list[Entry]:
@@ -92,10 +99,29 @@ def _damaged(photos: Photos, scan: Scan) -> list[Finding]:
     return findings
 
 
+def _changed(photos: Photos, scan: Scan) -> list[Finding]:
+    """Returns what records of old have: photos that were written as they were, though they are to be seen otherwise."""
+    changed = np.flatnonzero(scan.good & scan.facts["changed"])
+    if not photos.made_of_records or not len(changed):
+        return []
+    found = []
+    for number in map(int, changed):
+        turned = orientation(photos.read(number))
+        what = f"sideways or mirrored: EXIF orientation {turned}" if turned != 1 else "transparent, or colours of print"
+        fits = (scan.facts["height"][number], scan.facts["width"][number]) == photos.image_size
+        found += entries(photos, [number], what, LOOK if fits else DROP)
+    told = (
+        f"{len(found):,} photos are sideways, mirrored or transparent for the training: they were written as they were "
+        "stored; clean turns what is kept"
+    )
+    return [Finding(WARNING, "sideways", told, mend(photos), found)]
+
+
 def _sizes(photos: Photos, scan: Scan) -> list[Finding]:
     sizes = np.stack([scan.facts["height"], scan.facts["width"]], axis=1)
     expected = photos.image_size or most_common_size(scan)
-    odd = np.flatnonzero(scan.good & (sizes != expected).any(axis=1))
+    told_already = scan.facts["changed"] & photos.made_of_records
+    odd = np.flatnonzero(scan.good & (sizes != expected).any(axis=1) & ~told_already)
     if not len(odd):
         return []
     found = [

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from keras_face.backend import tf
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
 from keras_face.inspection.sources import photo_names
-from keras_face.photos import encoding, images
+from keras_face.photos import encoding
+from keras_face.photos.files import PhotoError
+from keras_face.photos.pixels import for_records, pixels_of
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
 
@@ -78,7 +80,8 @@ def rewrite(
 ) -> Summary:
     """Writes a dataset again as the entries say, and returns the summary; the first one stays as it is.
 
-    Photos of a record that go to one identity stay together. Identities without photos vanish; new ones come last.
+    Photos that are sideways for the training, in records of old, are turned (`pixels.for_records`). Photos of a record
+    that go to one identity stay together. Identities without photos vanish; new ones come last.
 
     Args:
         path: Folder of the dataset.
@@ -165,17 +168,27 @@ def _face_sets(
         for photo, content in zip(photos, contents, strict=True):
             target = lists.target(photo, label)
             if target is not None:
-                by_target.setdefault(target, []).append((photo, _swapped(photo, content) if swap_channels else content))
+                content = _swapped(photo, content) if swap_channels else _upright(content, info.image_size)
+                by_target.setdefault(target, []).append((photo, content))
         for target, members in by_target.items():
             whole = len(members) == len(contents)
             joined = name if whole else "|".join(photo for photo, _ in members)
             yield writing.FaceSet([content for _, content in members], numbers[target], joined)
 
 
+def _upright(content: bytes, image_size: tuple[int, int]) -> bytes:
+    """Returns a photo as records of today hold it; as it is, if that would have another size, or it is damaged."""
+    try:
+        upright = for_records(content)
+        return upright if upright is content or pixels_of(upright).shape[:2] == image_size else content
+    except PhotoError:
+        return content
+
+
 def _swapped(name: str, content: bytes) -> bytes:
     try:
-        pixels = images.decode(content).numpy()
-    except tf.errors.OpError:
+        pixels = pixels_of(content)
+    except PhotoError:
         raise ValueError(f"{name} is damaged, so its red and blue cannot be exchanged; drop it") from None
     png = content.startswith(b"\x89PNG")
     swapped = pixels[..., ::-1]

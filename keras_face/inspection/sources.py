@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_face.backend import tf
+from keras_face.photos.people import list_people
 from keras_face.records import writing
 from keras_face.records.dataset import RECORD_OVERHEAD
 
@@ -97,42 +98,26 @@ class FolderPhotos:
         identities: Names of the people's folders, sorted.
         image_size: None: any.
         template: "arcface".
-        refused: Name and reason of what is neither a person's folder nor a file in one.
+        refused: Name and reason of what is neither a person's folder nor a photo in one.
 
-    Raises: ValueError if there is no such folder, or no file in a person's folder.
+    Raises: ValueError as `photos.people.list_people`, or if there is no photo in a person's folder.
     """
 
     made_of_records = False
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        if not self.path.is_dir():
-            raise ValueError(f"expected a folder with a folder of photos per person, but {path} is none")
+        listing = list_people(self.path)
         self.name = self.path.resolve().name
         self.image_size: tuple[int, int] | None = None
         self.template = "arcface"
-        self.identities: Sequence[str] = []
-        refused: list[tuple[str, str]] = []
-        self._names: list[str] = []
-        labels: list[int] = []
-        people: list[str] = []
-        for person in sorted(os.listdir(self.path)):
-            if not (self.path / person).is_dir():
-                refused.append((person, "not in a person's folder"))
-                continue
-            for file in sorted(os.listdir(self.path / person)):
-                name = f"{person}/{file}"
-                if (self.path / name).is_dir():
-                    refused.append((name, "a folder in a person's folder"))
-                else:
-                    self._names.append(name)
-                    labels.append(len(people))
-            people.append(person)
-        self.identities = people
-        self.refused: Sequence[tuple[str, str]] = refused
+        self.identities: Sequence[str] = list(listing.photos)
+        self.refused: Sequence[tuple[str, str]] = listing.skipped
+        self._names = [name for names in listing.photos.values() for name in names]
+        labels = [label for label, names in enumerate(listing.photos.values()) for _ in names]
         self.labels = np.array(labels, np.int64)
         if not labels:
-            raise ValueError(f"expected a folder of photos per person in {path}, got no file in one")
+            raise ValueError(f"expected a folder of photos per person in {path}, got no photo in one")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from keras_face.evaluation.protocols import Identification
 from keras_face.evaluation.resampling import effective_people
 from keras_face.evaluation.results import IdentificationResult, Origin, keys_hash
 from keras_face.measurement.sources import Locate, Source
+from keras_face.photos.lists import PhotoFolder
 
 RANKS = (1, 5, 10)
 FPIRS = (1e-1, 1e-2)
@@ -96,8 +96,8 @@ def measure_masked(
 
     Raises: As the sources and `identify`.
     """
-    probes = probe_source(protocol.probes, lambda key: Path(masked_dir, key))
-    gallery = gallery_source(protocol.gallery, lambda key: Path(originals_dir, key))
+    probes = probe_source(protocol.probes, PhotoFolder(masked_dir))
+    gallery = gallery_source(protocol.gallery, PhotoFolder(originals_dir))
     data = f"{masked_dir} in {originals_dir}"
     origin = probe_source.origin(data, "", _joint_hash(probes.data_hash, gallery.data_hash))
     return identify(protocol, probes.features.embeddings, gallery.features.embeddings, origin)
@@ -121,8 +121,8 @@ def measure_megaface(
 
     Raises: As the sources and `identify_among_distractors`.
     """
-    probes = probe_source(protocol.probes, lambda key: Path(probes_dir, key))
-    distractors = distractor_source(protocol.distractors, lambda key: Path(distractors_dir, key))
+    probes = probe_source(protocol.probes, PhotoFolder(probes_dir))
+    distractors = distractor_source(protocol.distractors, PhotoFolder(distractors_dir))
     refined = replace_noisy(probes.features, protocol)
     if refined.embeddings.shape[1] != distractors.features.embeddings.shape[1]:
         raise ValueError(

@@ -25,6 +25,7 @@ from keras_face.measurement.identification import identify
 from keras_face.measurement.photos import LooseCrop, Photo
 from keras_face.measurement.pooling import PoolingRule
 from keras_face.measurement.sources import Embedded, PhotoSource, Source
+from keras_face.photos.lists import PhotoFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +49,17 @@ class Ijb:
         if self.images_dir is None or self.photos.landmarks is None:
             raise ValueError(f"{key}: there are no photos")
         landmarks = self.photos.landmarks[self.first_row[key]].tolist()
-        return LooseCrop(self.images_dir / key, tuple(map(tuple, landmarks)), self.template)
+        return LooseCrop(self._folder(key), tuple(map(tuple, landmarks)), self.template)
 
     def best_photo(self, number: str) -> Photo:
         """Returns the photo of a face set that the detector was surest of."""
         rows = np.flatnonzero(self.photos.face_set == int(number))
         scores = self.photos.detector_score
         return self.locate(self.photos.photos[rows[0 if scores is None else int(np.argmax(scores[rows]))]])
+
+    @functools.cached_property
+    def _folder(self) -> PhotoFolder:
+        return PhotoFolder(self.images_dir or "")
 
     @functools.cached_property
     def first_row(self) -> dict[str, int]:

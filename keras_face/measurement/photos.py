@@ -16,11 +16,13 @@ from keras_face.alignment.templates import Template
 from keras_face.alignment.transform import align
 from keras_face.backend import tf
 from keras_face.export import EmbedderLike
-from keras_face.photos.files import PhotoError, read_photo
+from keras_face.photos import headers
+from keras_face.photos.files import PhotoError
 from keras_face.photos.images import decode, fit
+from keras_face.photos.pixels import pixels_of
 
 _NUM_NAMED = 3  # photos that an error message lists
-_DECODED = (".jpg", ".jpeg", ".png")  # files that TensorFlow decodes; of others Pillow is asked
+_GROUP = 64  # photos whose headers are looked at by one call into Python
 _THREADS = 8
 
 
@@ -42,7 +44,7 @@ class LooseCrop:
         return os.fspath(self.path)
 
 
-# A file, a loose crop, an encoded JPEG or PNG, or uint8 RGB pixels [height, width, 3].
+# A file, a loose crop, the content of a file, or uint8 RGB pixels [height, width, 3].
 Photo = str | Path | LooseCrop | bytes | np.ndarray
 
 
@@ -68,7 +70,7 @@ def embed(embedder: EmbedderLike, photos: Sequence[Photo], *, flip: bool = True,
 
     Args:
         embedder: What is measured.
-        photos: Files, encoded images or pixels, all of one kind; fitted to the embedder's size, not aligned unless
+        photos: Files, encoded images or pixels; fitted to the embedder's size, not aligned unless
             they are loose crops.
         flip: Add the mirror image.
         progress: Show a progress bar on stderr.
@@ -124,14 +126,12 @@ def pixels(photo: Photo) -> np.ndarray:
         return photo
     if isinstance(photo, LooseCrop):
         return align(_read(photo.path), np.array(photo.landmarks), photo.template)
-    if isinstance(photo, bytes) or _is_decoded(photo):
-        content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
-        try:
-            return decode(tf.constant(content)).numpy()
-        except tf.errors.OpError:
-            name = "packed photo" if isinstance(photo, bytes) else photo
-            raise ValueError(f"{name}: expected a whole JPEG or PNG image") from None
-    return _read(photo)
+    if not isinstance(photo, bytes):
+        return _read(photo)
+    try:
+        return pixels_of(photo)
+    except PhotoError as error:
+        raise ValueError(f"packed photo: {error}") from None
 
 
 def named_missing(names: Sequence[str], total: int, what: str) -> str:
@@ -142,7 +142,7 @@ def named_missing(names: Sequence[str], total: int, what: str) -> str:
 
 def _read(path: str | Path) -> np.ndarray:
     try:
-        return read_photo(path)
+        return pixels_of(Path(path).read_bytes())
     except PhotoError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -170,25 +170,22 @@ def _embedded(embedder: EmbedderLike, images: np.ndarray) -> tuple[np.ndarray, n
 def _image_batches(photos: Sequence[Photo], image_size: tuple[int, int], batch_size: int) -> Iterator[np.ndarray]:
     """Yields uint8 [batch, height, width, 3], the photos in their order, fitted to `image_size`."""
     _check_files(photos)
-    pixel_spec = tf.TensorSpec([None, None, 3], tf.uint8)
 
-    def prepared(image: tf.Tensor) -> tf.Tensor:
-        return fit(image, image_size)
+    def read(numbers: np.ndarray) -> np.ndarray:
+        return np.array([_plain_content(photos[number]) for number in numbers], object)
 
-    def loaded(number: tf.Tensor) -> tf.Tensor:
-        image = tf.numpy_function(lambda index: pixels(photos[index]), [number], tf.uint8)
-        return prepared(tf.ensure_shape(image, pixel_spec.shape))
+    def contents(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return numbers, tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
 
-    if isinstance(photos[0], np.ndarray):
-        dataset = tf.data.Dataset.from_generator(lambda: iter(photos), output_signature=pixel_spec)
-        dataset = _mapped(dataset, prepared)
-    elif isinstance(photos[0], bytes):
-        dataset = _mapped(tf.data.Dataset.from_tensor_slices(list(photos)), lambda data: prepared(decode(data)))
-    elif not all(map(_is_decoded, photos)):
-        dataset = _mapped(tf.data.Dataset.range(len(photos)), loaded)
-    else:
-        files = tf.data.Dataset.from_tensor_slices([str(photo) for photo in photos])
-        dataset = _mapped(files, lambda file: prepared(decode(tf.io.read_file(file))))
+    def prepared(number: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+        def read_one() -> tf.Tensor:
+            return tf.numpy_function(lambda index: pixels(photos[index]), [number], tf.uint8)
+
+        image = tf.cond(tf.equal(content, b""), read_one, lambda: decode(content))
+        return fit(tf.ensure_shape(image, [None, None, 3]), image_size)
+
+    dataset = _mapped(tf.data.Dataset.range(len(photos)).batch(_GROUP), contents)
+    dataset = _mapped(dataset.unbatch(), prepared)
     try:
         for images in dataset.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE):
             yield images.numpy()
@@ -205,9 +202,12 @@ def _image_batches(photos: Sequence[Photo], image_size: tuple[int, int], batch_s
 _mapped = functools.partial(tf.data.Dataset.map, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def _is_decoded(photo: Photo) -> bool:
-    """Returns whether it is a file that TensorFlow decodes, going by its name."""
-    return isinstance(photo, (str, Path)) and Path(photo).suffix.lower() in _DECODED
+def _plain_content(photo: Photo) -> bytes:
+    """Returns the file of a photo that TensorFlow may decode, without a look at its pixels; empty where it may not."""
+    if isinstance(photo, (np.ndarray, LooseCrop)):
+        return b""
+    content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+    return content if headers.is_plain(content) else b""
 
 
 def _check_files(photos: Sequence[Photo]) -> None:

@@ -12,8 +12,8 @@ from keras_face.evaluation.results import Measured, Origin, verify
 from keras_face.measurement.photos import named_missing
 from keras_face.measurement.pooling import PoolingRule, qualities_of, read_qualities
 from keras_face.measurement.sources import FeatureSource, Locate, Source
-
-_FRAMES = (".jpg", ".jpeg", ".png")
+from keras_face.photos.files import EXTENSIONS
+from keras_face.photos.lists import PhotoFolder, is_hidden
 
 
 def read_tracks(splits_file: str | os.PathLike, error_file: str | os.PathLike | None = None) -> tuple[Pairs, ...]:
@@ -47,8 +47,8 @@ def measure_tracks(
         source: Where embeddings come from. Those that were computed before are named `Name/number/frame`, or
             `Name/number` where a track has one embedding already.
         protocols: As `read_tracks`.
-        frames_dir: Folder of aligned frames, `Name/number/*.jpg` (also .jpeg, .png, in any case); None: embeddings were
-            computed before.
+        frames_dir: Folder of aligned frames, `Name/number/*.jpg` (or another of `photos.files.EXTENSIONS`, in any
+            case); None: embeddings were computed before.
         max_frames: Frames of a track that are used, evenly spaced in order of file name; 0: all.
         pooling: How tracks are compared; None: by the unit mean of the unit embeddings of their frames.
         quality_file: Quality of each frame, see `read_qualities`; None: none.
@@ -104,8 +104,7 @@ def measure_again(measured: Measured, pairs: Pairs, *, rule: str = "best_accurac
 
 def frame_locator(frames_dir: str | os.PathLike | None) -> Locate:
     """Returns what gives the file of a frame `Name/number/file`."""
-    root = Path("" if frames_dir is None else frames_dir)
-    return lambda key: root / key
+    return PhotoFolder("" if frames_dir is None else frames_dir)
 
 
 def frames_of(frames_dir: str | os.PathLike, track: str, max_frames: int = 0) -> list[str]:
@@ -117,7 +116,7 @@ def frames_of(frames_dir: str | os.PathLike, track: str, max_frames: int = 0) ->
 
 
 def _is_frame(file: Path) -> bool:
-    return file.suffix.lower() in _FRAMES
+    return file.suffix.lower() in EXTENSIONS and not is_hidden(file.name)
 
 
 def _listed(
@@ -136,7 +135,7 @@ def _listed(
         raise ValueError("expected a folder of frames")
     else:
         frames = [frames_of(frames_dir, track, max_frames) for track in tracks]
-        what = f"tracks have no frames (.jpg, .jpeg, .png) in {frames_dir}"
+        what = f"tracks have no frames (.jpg, .png, ...) in {frames_dir}"
     without = [track for track, of_track in zip(tracks, frames, strict=True) if not of_track]
     if without:
         raise FileNotFoundError(named_missing(without, len(tracks), what))

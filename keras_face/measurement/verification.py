@@ -18,6 +18,7 @@ from keras_face.evaluation.scores import mean_subtracted
 from keras_face.evaluation.similarities import pair_cosines
 from keras_face.measurement.photos import Photo
 from keras_face.measurement.sources import Locate, Source
+from keras_face.photos.lists import PhotoFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def read_task(
     root = Path(data)
     if root.is_dir():
         pairs = _read_protocol(pairs_file if pairs_file is not None else root / "pairs.txt", views)
-        return Task(os.fspath(data), pairs, lambda key: root / key)
+        return Task(os.fspath(data), pairs, PhotoFolder(root))
     if root.suffix not in (".bin", ".np"):
         raise FileNotFoundError(f"{root}: expected a folder of photos, a .bin or a .np file")
     if pairs_file is not None:

@@ -3,15 +3,17 @@
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from multiprocessing.pool import ThreadPool
 
 from tqdm import tqdm
 
-from keras_face.backend import tf
-from keras_face.photos import headers, images
+from keras_face.photos import headers
+from keras_face.photos.files import PhotoError
+from keras_face.photos.pixels import pixels_of
 
 Photo = tuple[str, str]  # its name in records and reports, and its file
+Verdict = tuple[int, int] | str  # the (height, width) of a photo, or why it is none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,39 +24,51 @@ class People:
         photos: Those of each person, by name; all can be decoded and have the size `image_size`.
         image_size: (height, width), pixels.
         skipped: Name and reason of each file, folder or person that was left out.
+        unplain: Names of photos that records may not hold as they are, see `pixels.for_records`.
     """
 
     photos: Mapping[str, Sequence[Photo]]
     image_size: tuple[int, int]
     skipped: Sequence[tuple[str, str]]
+    unplain: Set[str] = frozenset()
 
 
-def photo_size(data: bytes, decode: bool = False) -> tuple[int, int] | str:
-    """Returns the (height, width) of an encoded photo, or why it is none, as said in `skipped.csv`.
+def photo_size(data: bytes, decode: bool = False) -> Verdict:
+    """Returns the (height, width) of a JPEG or PNG photo the way up that it is to be seen, or why it is none.
+
+    The reason is as said in `skipped.csv`.
 
     Args:
         data: A whole JPEG or PNG file.
         decode: Whether to decode it even if its structure is whole.
     """
+    return check_packed(data, decode)[0]
+
+
+def check_packed(data: bytes, decode: bool = False) -> tuple[Verdict, bool]:
+    """Returns the same as `photo_size`, and whether the photo is plain: can go into records as it is."""
     if not headers.is_photo(data):
-        return "neither JPEG nor PNG" if data else "an empty file"
-    if not decode and (size := headers.whole_size(data)):
-        return size
-    try:
-        # The decoder of the training: OpenCV's would take a photo that is cut off.
-        height, width, _ = images.decode(data).shape
-    except tf.errors.OpError:
-        return "damaged or cut off"
-    return height, width
+        return "neither JPEG nor PNG" if data else "an empty file", True
+    return _checked(data, decode)
 
 
-def check_photo(path: str, decode: bool = False) -> tuple[int, int] | str:
-    """Returns the same of a file as `photo_size` of its bytes, or why it cannot be read."""
+def check_photo(path: str, decode: bool = False) -> tuple[Verdict, bool]:
+    """Returns the size of a photo of any kind in a file, or why it is none; and whether it is plain."""
     try:
         data = read_bytes(path)
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return photo_size(data, decode)
+        return f"cannot be read: {error.strerror}", True
+    return _checked(data, decode)
+
+
+def _checked(data: bytes, decode: bool) -> tuple[Verdict, bool]:
+    if not decode and (size := headers.whole_size(data)):
+        return size, True
+    try:
+        height, width, _ = pixels_of(data).shape
+    except PhotoError as error:
+        return str(error), True
+    return (height, width), headers.is_plain(data)
 
 
 def read_bytes(path: str) -> bytes:
@@ -84,16 +98,24 @@ def check(
     Raises: ValueError if nobody has enough good photos.
     """
     paths = [path for photos in people.values() for _, path in photos]
-    checks = tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress)
-    found = iter(list(checks))
-    verdicts = {person: [(photo, next(found)) for photo in photos] for person, photos in people.items()}
-    sizes = Counter(size for photos in verdicts.values() for _, size in photos if not isinstance(size, str))
+    shown = tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress)
+    found = iter(list(shown))
+    unplain: set[str] = set()
+    verdicts: dict[str, list[tuple[Photo, Verdict]]] = {}
+    for person, photos in people.items():
+        verdicts[person] = of_person = []
+        for photo in photos:
+            verdict, plain = next(found)
+            of_person.append((photo, verdict))
+            if not plain:
+                unplain.add(photo[0])
+    sizes = Counter(size for of_person in verdicts.values() for _, size in of_person if not isinstance(size, str))
     size = image_size or max(sizes, key=lambda size: (sizes[size], size), default=(0, 0))
     skipped = list(skipped)
     good: dict[str, list[Photo]] = {}
-    for person, photos in verdicts.items():
-        good[person] = [photo for photo, verdict in photos if verdict == size]
-        for (name, _), verdict in photos:
+    for person, of_person in verdicts.items():
+        good[person] = [photo for photo, verdict in of_person if verdict == size]
+        for (name, _), verdict in of_person:
             if isinstance(verdict, str):
                 skipped.append((name, verdict))
             elif verdict != size:
@@ -106,10 +128,10 @@ def check(
             f"nobody has {min_photos} good photos; left out: "
             f"{some([f'{name} ({reason})' for name, reason in skipped]) or 'nothing'}"
         )
-    return People(good, size, skipped)
+    return People(good, size, skipped, frozenset(unplain))
 
 
-def _checks(paths: Sequence[str], decode: bool) -> Iterator[tuple[int, int] | str]:
+def _checks(paths: Sequence[str], decode: bool) -> Iterator[tuple[Verdict, bool]]:
     """Yields what `check_photo` says of each file."""
     if not decode:  # threads would wait for each other: most of the work is Python's
         yield from map(check_photo, paths)

@@ -1,15 +1,20 @@
 """Photo files of any kind become uint8 RGB, or say in one line why not."""
 
 import contextlib
+import functools
+import importlib.util
+import io
 import os
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
-MAX_PIXELS = 89_478_485  # from which on Pillow warns of a bomb: 256 MiB of RGB
+from keras_face.photos.headers import is_photo
+from keras_face.photos.limit import max_pixels, too_many
+
 # Not all that Pillow knows: some of the rest are programs (EPS) or documents.
 _EXTENSIONS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -20,41 +25,54 @@ _EXTENSIONS = {
     "BMP": (".bmp", ".dib"),
     "PPM": (".pgm", ".ppm", ".pbm", ".pnm"),
     "JPEG2000": (".jp2", ".j2k"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
+_KINDS = "neither JPEG, PNG, GIF, WebP, TIFF, BMP, PNM, JPEG 2000, AVIF nor HEIC"
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 EXTENSIONS = frozenset(extension for extensions in _EXTENSIONS.values() for extension in extensions)
+
+
+# How files of these kinds begin, by which one of another name is known.
+_BEGINNINGS = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM",
+    b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
+)  # fmt: skip
 
 
 class PhotoError(ValueError):
     """A file that is no photo; the text is the reason, as said in `skipped.csv`."""
 
 
-def read_photo(path: str | os.PathLike) -> np.ndarray:
-    """Returns the pixels of a photo file the way up that it is to be seen.
+def read_photo(photo: str | os.PathLike | bytes) -> np.ndarray:
+    """Returns the pixels of a photo the way up that it is to be seen: what every part of this package sees.
 
-    JPEG, PNG, GIF, WebP, TIFF, BMP, PNM (PGM, PPM, PBM) and JPEG 2000. Its EXIF orientation is applied. Grey photos
-    become three equal channels, 16 bits a channel become 8 (65535 becomes 255). What is transparent is laid over
-    black, which is also what a crop has outside its photo. CMYK becomes RGB without a colour profile, and is
-    inverted in JPEG, as Adobe writes it. Of an animation, or a file with several pages, the first is taken: cameras
-    write such files (MPO) for one photo.
+    JPEG, PNG, GIF, WebP, TIFF, BMP, PNM (PGM, PPM, PBM), JPEG 2000, AVIF, and HEIC where pillow-heif is installed. Its
+    EXIF orientation is applied. Grey photos become three equal channels; of 16 bits a channel the upper 8 are taken.
+    What is transparent is laid over black, which is also what a crop has outside its photo; but a photo that is
+    transparent throughout has its colours: some programs leave the channel empty. CMYK becomes RGB without a colour
+    profile, and is inverted in JPEG, as Adobe writes it. Of an animation, or a file with several pages, the first is
+    taken: cameras write such files (MPO) for one photo.
 
     Args:
-        path: The file; its name does not matter.
+        photo: The file, whose name does not matter, or its content.
 
     Returns: uint8 RGB [height, width, 3].
-    Raises: PhotoError: It is no such file, empty, damaged, cut off, cannot be read, has more than MAX_PIXELS (said by
-        its header, before anything is decoded), or has pixels of more than 16 bits.
+    Raises: PhotoError: It is no such file, empty, damaged, cut off, cannot be read, has more than `limit.max_pixels`
+        (said by its header, before anything is decoded), or has pixels of more than 16 bits.
     """
-    with _opened(path) as image:
+    with _opened(photo) as image:
         image.load()
         if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
             raise PhotoError("pixels of more than 16 bits")
         upright = _upright(image)
         if upright.mode == "I" or upright.mode.startswith("I;16"):  # convert() would clip at 255
-            grey = (np.asarray(upright, np.float32) / 257 + 0.5).astype(np.uint8)
+            grey = (np.asarray(upright).astype(np.int32) >> 8).astype(np.uint8)
             return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, (0, 0, 0, 255)), upright)
+            if upright.getchannel("A").getextrema() != (0, 0):
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, (0, 0, 0, 255)), upright)
         return np.array(upright.convert("RGB"))
 
 
@@ -67,25 +85,68 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
         return image.height, image.width
 
 
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """Yields an image of which only the header was read; whatever is wrong, then or within, is a PhotoError."""
+def unlike_a_photo(path: str) -> str | None:
+    """Returns why a file is no photo, if neither its name nor its beginning is one's; None: it is to be read."""
+    if os.path.splitext(path)[1].lower() in EXTENSIONS:
+        return None
     try:
-        with _opened_file(path) as file, Image.open(file, formats=tuple(_EXTENSIONS)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PhotoError(f"more than {MAX_PIXELS:,} pixels")
-            yield image
+        with _opened_file(path) as file:
+            start = file.read(12)
+    except PhotoError as error:
+        return str(error)
+    return None if start.startswith(_BEGINNINGS) or start[4:8] == b"ftyp" else _KINDS
+
+
+@contextlib.contextmanager
+def _opened(photo: str | os.PathLike | bytes) -> Iterator[Image.Image]:
+    """Yields an image of which only the header was read; whatever is wrong, then or within, is a PhotoError."""
+    start = b""
+    try:
+        with _opened_file(photo) as file:
+            start = file.read(12)
+            check_kind(start)
+            file.seek(0)
+            with Image.open(file, formats=_formats()) as image:
+                if image.width * image.height > max_pixels():
+                    raise PhotoError(too_many())
+                yield image
     except PhotoError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(f"more than {MAX_PIXELS:,} pixels") from None
+        raise PhotoError(too_many()) from None
     except UnidentifiedImageError:
-        raise PhotoError("neither JPEG, PNG, GIF, WebP, TIFF, BMP, PNM nor JPEG 2000, or cut off at once") from None
+        raise PhotoError("damaged or cut off" if is_photo(start) else f"{_KINDS}, or cut off at once") from None
     except Exception as error:  # what damaged bytes raise in Pillow's decoders is not only OSError
         raise PhotoError("damaged or cut off") from error
 
 
-def _opened_file(path: str | os.PathLike) -> BinaryIO:
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Returns the names of the formats that Pillow can read here."""
+    if importlib.util.find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(kind for kind in _EXTENSIONS if kind in Image.OPEN)
+
+
+def check_kind(start: bytes) -> None:
+    """Raises PhotoError at the first 12 bytes of a file of a kind that needs what is not installed; says what."""
+    if start[4:8] != b"ftyp":
+        return
+    if start[8:12] in _HEIC_BRANDS and "HEIF" not in _formats():
+        raise PhotoError("HEIC, which needs pillow-heif: pip install pillow-heif")
+    if start[8:12] in (b"avif", b"avis") and not features.check("avif"):
+        raise PhotoError("AVIF, which needs a newer Pillow: pip install 'pillow>=11.3'")
+
+
+def _opened_file(photo: str | os.PathLike | bytes) -> BinaryIO:
+    if isinstance(photo, bytes):
+        if not photo:
+            raise PhotoError("an empty file")
+        return io.BytesIO(photo)
+    path = photo
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for

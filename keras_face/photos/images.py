@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 from keras_face.backend import tf
+from keras_face.photos.limit import max_pixels
+
+_PNG_SIGNATURE = int.from_bytes(b"\x89PNG", "big", signed=True)
 
 
 def decode(image_bytes: tf.Tensor) -> tf.Tensor:
@@ -19,6 +22,24 @@ def decode(image_bytes: tf.Tensor) -> tf.Tensor:
     # decode_jpeg reads PNG too; decode_image would not know the rank of its result. Its default, INTEGER_FAST, is off
     # by up to 18 grey levels (mean 1.4 on LFW) and no faster; ACCURATE gives OpenCV's pixels exactly.
     return tf.io.decode_jpeg(image_bytes, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def has_too_large_png(image_bytes: tf.Tensor) -> tf.Tensor:
+    """Returns whether one of several encoded images is a PNG of more pixels than `limit.max_pixels`, by its header.
+
+    A PNG of a few kilobytes can be gigabytes. A JPEG takes bits for each block of pixels, and its decoder here refuses
+    more than 512 MiB; its header has no fixed place, and asking for it costs as much as decoding a crop.
+
+    Args:
+        image_bytes: string [n].
+
+    Returns: bool scalar.
+    """
+    # What is shorter is filled with zeros.
+    words = tf.io.decode_raw(image_bytes, tf.int32, little_endian=False, fixed_length=24)
+    signature, _, _, _, width, height = tf.unstack(words, 6, axis=1)
+    large = tf.cast(width, tf.int64) * tf.cast(height, tf.int64) > max_pixels()
+    return tf.reduce_any(large & tf.equal(signature, _PNG_SIGNATURE))
 
 
 def fit(image: tf.Tensor, image_size: Sequence[int]) -> tf.Tensor:

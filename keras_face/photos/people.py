@@ -1,14 +1,75 @@
-"""A folder with one folder of photos per person, and lists of people."""
+"""A folder with one folder of photos per person, and lists of people: the one way to list them."""
 
+import dataclasses
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_face.photos import checked
+from keras_face.photos.files import unlike_a_photo
+from keras_face.photos.lists import HIDDEN, is_folder, is_hidden
 
 _REPORTS = ("aligned.jsonl", "skipped.csv")  # what `align` leaves beside the folders of crops
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a folder with one folder of photos per person holds, by name, unread.
+
+    Args:
+        photos: Names of the photos of each person, `person/file`, sorted; none: nothing in the folder is a photo.
+        skipped: Name and reason of each file and folder that is none.
+    """
+
+    photos: Mapping[str, Sequence[str]]
+    skipped: Sequence[tuple[str, str]]
+
+
+def list_people(source: str | os.PathLike, people_file: str | os.PathLike | None = None) -> Listing:
+    """Returns the people of a folder, who are its folders, and the names of their photos: the one rule for all.
+
+    Photos are files with the ending of a photo (`files.EXTENSIONS`), and others that begin as one does. Hidden files
+    and folders (`lists.is_hidden`) are left out, as are files beside the folders of people, and folders in these.
+    Links are followed.
+
+    Args:
+        source: The folder.
+        people_file: The people to take (`read_people`); None: all.
+
+    Raises: ValueError if the folder does not exist, has no person's folder, or an empty one; if two folders have the
+        same name but for case or Unicode form, or are links to the same one, or to one that they are in; if a listed
+        person has no folder. OSError if a folder cannot be listed.
+    """
+    root = Path(source)
+    if not root.is_dir():
+        raise ValueError(f"expected a folder with a folder of photos per person, but {root} is none")
+    folders, files, skipped = _listed(root)
+    _check_folders(root, folders)
+    skipped += [(name, "not in a person's folder") for name in files if name not in _REPORTS]
+    if people_file is not None:
+        by_key = {_key(name): name for name in folders}
+        listed = read_people(people_file)
+        if missing := [name for name in listed if _key(name) not in by_key]:
+            raise ValueError(f"{people_file}: {len(missing)} people have no folder in {root}: {checked.some(missing)}")
+        folders = sorted(by_key[_key(name)] for name in listed)
+    photos: dict[str, list[str]] = {}
+    for person in folders:
+        folder = root / person
+        inner, files, hidden = _listed(folder)
+        if not inner and not files and not hidden:
+            raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
+        photos[person] = []
+        for name in files:
+            reason = unlike_a_photo(os.path.join(folder, name))
+            if reason is None:
+                photos[person].append(f"{person}/{name}")
+            else:
+                skipped.append((f"{person}/{name}", reason))
+        skipped += [(f"{person}/{name}", reason) for name, reason in hidden]
+        skipped += [(f"{person}/{name}", "a folder in a person's folder") for name in inner]
+    return Listing(photos, skipped)
 
 
 def scan(
@@ -21,35 +82,17 @@ def scan(
 ) -> checked.People:
     """Returns the good photos of each person of a folder, and what is left out; arguments as in `write_folder`.
 
-    Grey photos, photos with an alpha channel and PNG with 16 bits are good: decoding makes them RGB.
+    Photos of all kinds that `files.read_photo` reads are good.
 
-    Raises: ValueError if the folder does not exist, has no person's folder, or an empty one; if two folders have the
-        same name but for case or Unicode form, or are links to the same one, or to one that they are in; if a listed
-        person has no folder; if nobody has enough good photos.
+    Raises: ValueError as `list_people`, and if nobody has enough good photos.
     """
     if min_photos < 1:
         raise ValueError(f"min_photos must be >= 1, got {min_photos}")
-    root = Path(source)
-    if not root.is_dir():
-        raise ValueError(f"expected a folder with a folder of photos per person, but {root} is none")
-    folders, files = _listed(root)
-    _check_folders(root, folders)
-    skipped = [(name, "not in a person's folder") for name in files if name not in _REPORTS]
-    if people_file is not None:
-        by_key = {_key(name): name for name in folders}
-        listed = read_people(people_file)
-        if missing := [name for name in listed if _key(name) not in by_key]:
-            raise ValueError(f"{people_file}: {len(missing)} people have no folder in {root}: {checked.some(missing)}")
-        folders = sorted(by_key[_key(name)] for name in listed)
-    people: dict[str, list[checked.Photo]] = {}
-    for person in folders:
-        folder = root / person
-        inner, files = _listed(folder)
-        if not inner and not files:
-            raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
-        people[person] = [(f"{person}/{name}", os.path.join(folder, name)) for name in files]
-        skipped += [(f"{person}/{name}", "a folder in a person's folder") for name in inner]
-    return checked.check(people, skipped, min_photos, image_size, progress, decode)
+    listing = list_people(source, people_file)
+    people = {
+        person: [(name, os.path.join(source, name)) for name in names] for person, names in listing.photos.items()
+    }
+    return checked.check(people, listing.skipped, min_photos, image_size, progress, decode)
 
 
 def read_people(path: str | os.PathLike) -> list[str]:
@@ -70,21 +113,18 @@ def read_people(path: str | os.PathLike) -> list[str]:
     return names
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """Returns the names of the folders and of everything else in a folder, sorted."""
+def _listed(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+    """Returns the names of the folders and of everything else in a folder, sorted, and what is hidden in it."""
     folders: list[str] = []
     others: list[str] = []
+    hidden: list[tuple[str, str]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            (folders if _is_folder(entry) else others).append(entry.name)
-    return sorted(folders), sorted(others)
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+            if is_hidden(entry.name):
+                hidden.append((entry.name, HIDDEN))
+            else:
+                (folders if is_folder(entry) else others).append(entry.name)
+    return sorted(folders), sorted(others), sorted(hidden)
 
 
 def _check_folders(root: Path, folders: Sequence[str]) -> None:

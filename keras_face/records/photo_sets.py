@@ -1,10 +1,11 @@
 """Checked photos of people become records: sets of photos of one person."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from keras_face.photos.checked import People, Photo, read_bytes
+from keras_face.photos.pixels import for_records
 from keras_face.photos.summary import Skipped, Summary
 from keras_face.records import writing
 
@@ -26,7 +27,7 @@ def write_photos(
     if set_size < 1:
         raise ValueError(f"set_size must be >= 1, got {set_size}")
 
-    sets = _sets(found.photos, set_size)
+    sets = _sets(found, set_size)
     writing.write_records(
         output,
         sets,
@@ -48,22 +49,28 @@ def summary(people: int, photos: int, skipped: Skipped) -> Summary:
 
 
 class PhotoSet(NamedTuple):
-    """Photos that become one record."""
+    """Photos that become one record; `plain` says that all can go into it as they are."""
 
     label: int
     photos: Sequence[Photo]
+    plain: bool = True
 
 
 def read(photo_set: PhotoSet) -> writing.FaceSet:
     """Returns the face set of photos on disk."""
     images = [read_bytes(path) for _, path in photo_set.photos]
+    if not photo_set.plain:
+        images = [for_records(image) for image in images]
     return writing.FaceSet(images, photo_set.label, "|".join(name for name, _ in photo_set.photos))
 
 
-def _sets(people: Mapping[str, Sequence[Photo]], set_size: int) -> list[PhotoSet]:
+def _sets(found: People, set_size: int) -> list[PhotoSet]:
     """Returns the sets; neighbours in a folder are often alike, so they are dealt to different sets."""
     sets = []
-    for label, photos in enumerate(people.values()):
+    for label, photos in enumerate(found.photos.values()):
         num_sets = -(-len(photos) // set_size)
-        sets += [PhotoSet(label, photos[first::num_sets]) for first in range(num_sets)]
+        for first in range(num_sets):
+            members = photos[first::num_sets]
+            plain = not found.unplain or found.unplain.isdisjoint(name for name, _ in members)
+            sets.append(PhotoSet(label, members, plain))
     return sets

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
-from keras_face.photos import images
+from keras_face.photos import images, limit
+from keras_face.photos.files import PhotoError
+from keras_face.photos.pixels import pixels_of
 from keras_face.records.epochs import Epochs
 from keras_face.records.mixture import Mixture, Turns, mix, mixing_table
 
@@ -68,7 +70,12 @@ def train_stream(
 
     def decoded(first_number: tf.Tensor, example: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         image_bytes, labels, names = example
-        pixels = [images.decode(one) for one in tf.unstack(image_bytes, group)]
+        small_enough = tf.raw_ops.Assert(
+            condition=tf.logical_not(images.has_too_large_png(image_bytes)),
+            data=["one of these has", limit.too_many(), names],
+        )
+        with tf.control_dependencies([small_enough]):  # before anything is decoded
+            pixels = [images.decode(one) for one in tf.unstack(image_bytes, group)]
         shapes = tf.stack([tf.shape(image) for image in pixels])  # [group, 3]
         right_size = tf.reduce_any(tf.reduce_all(tf.equal(shapes[:, tf.newaxis, :2], sizes), axis=2), axis=1)
         wrong = tf.logical_not(right_size)
@@ -118,8 +125,8 @@ def unreadable(
     examples = _encoded(mixture, batch_size, seed, step, images_per_set, shuffle_buffer, batch_size)
     for image_bytes, _, name in examples.take(1).unbatch():
         try:
-            images.decode(image_bytes)
-        except tf.errors.InvalidArgumentError:
+            pixels_of(image_bytes.numpy())
+        except PhotoError:
             names.append(name.numpy().decode(errors="replace"))
     return names
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_face.photos.files import EXTENSIONS, MAX_PIXELS, PhotoError, read_photo
+from keras_face.photos.files import EXTENSIONS, PhotoError, read_photo
+from keras_face.photos.limit import max_pixels, too_many
+from keras_face.photos.lists import HIDDEN, is_hidden
 
 # fmt: off
 _VIDEO_EXTENSIONS = frozenset([
@@ -100,6 +102,9 @@ def find(source: str | os.PathLike) -> tuple[list[Video], list[tuple[str, str]]]
         skipped.append((_below(root, Path(error.filename)), f"cannot be read: {error.strerror}"))
 
     for folder, folders, files in os.walk(root, followlinks=True, onerror=unlistable):
+        for name in filter(is_hidden, [*folders, *files]):
+            skipped.append((_below(root, Path(folder, name)), HIDDEN))
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in list(folders):
             real = os.path.realpath(Path(folder, name))
             if real in seen:  # a loop of links, or the same videos twice
@@ -108,6 +113,8 @@ def find(source: str | os.PathLike) -> tuple[list[Video], list[tuple[str, str]]]
             seen.add(real)
         frames = []
         for name in files:
+            if is_hidden(name):
+                continue
             path, extension = Path(folder, name), Path(name).suffix.lower()
             if extension in _FRAME_EXTENSIONS:
                 frames.append(name)
@@ -166,8 +173,8 @@ def _read_file(video: Video, sampling: Sampling, report: Report) -> Iterator[tup
             report(video.name, "no video that FFmpeg can read, or damaged")
             return
         width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
-            report(video.name, f"more than {MAX_PIXELS:,} pixels a frame")
+        if width * height > max_pixels():
+            report(video.name, f"{too_many()} a frame")
             return
         rate = capture.get(cv2.CAP_PROP_FPS)
         if sampling.frames_per_second is not None and not 0 < rate < math.inf:

@@ -328,7 +328,7 @@ def test_people_become_records(tmp_path):
     assert (info.num_images, info.image_size, info.template) == (3, (112, 96), "arcface112x96")
     assert sorted(info.index["label"]) == [0, 0, 1]
     reasons = skipped(tmp_path / "records")
-    assert reasons.keys() == {"loose.png", "A/deep/3.png", "C/bad.jpg"} == {name for name, _ in summary.skipped}
+    assert reasons.keys() == {"loose.png", "A/deep", "C/bad.jpg"} == {name for name, _ in summary.skipped}
     assert os.listdir(tmp_path).count("records.crops") == 0
     with pytest.raises(ValueError, match="must not exist yet"):
         align_records(source, tmp_path / "records", ALIGNED, progress=False)
@@ -338,7 +338,7 @@ def test_records_need_a_face_a_photo_and_people(tmp_path):
     save(tmp_path / "in" / "a.png")
     with pytest.raises(ValueError, match="records need one face of a photo"):
         align_records(tmp_path / "in", tmp_path / "records", Aligner(TEMPLATE, None, "all"), progress=False)
-    with pytest.raises(ValueError, match="a folder with a folder of photos per person"):
+    with pytest.raises(ValueError, match=r"a folder of photos per person in .*, got no folder"):
         align_records(tmp_path / "in", tmp_path / "records", ALIGNED, progress=False)
 
 

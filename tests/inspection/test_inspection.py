@@ -117,7 +117,7 @@ def test_files_of_a_folder_that_are_no_photos_are_named_with_the_reason(photos, 
     report = inspect(sources.FolderPhotos(folder), folder=tmp_path / "report")
     finding = only(report, "damaged")
     assert {entry.name.split("/")[1]: entry.finding for entry in finding.entries} == {
-        "text.jpg": "neither JPEG nor PNG",
+        "text.jpg": "of no kind that can be read here",
         "empty.jpg": "empty, or cannot be read",
         "gone.jpg": "empty, or cannot be read",
         "cut.jpg": "damaged or cut off",

@@ -199,7 +199,10 @@ def test_damaged_bytes_never_raise_another_error(tmp_path, photo):
     "data, reason",
     [
         (b"", "an empty file"),
-        (b"a text\n" * 100, "neither JPEG, PNG, GIF, WebP, TIFF, BMP, PNM nor JPEG 2000, or cut off at once"),
+        (
+            b"a text\n" * 100,
+            "neither JPEG, PNG, GIF, WebP, TIFF, BMP, PNM, JPEG 2000, AVIF nor HEIC, or cut off at once",
+        ),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "neither JPEG, .*"),
         (np.random.default_rng(2).bytes(1000), "neither JPEG, .*"),
     ],

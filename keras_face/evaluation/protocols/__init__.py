@@ -21,7 +21,6 @@ from keras_face.evaluation.protocols.people import (
     folder_pairs,
     pairs_by_rule,
     people_pairs,
-    scan_people,
 )
 from keras_face.evaluation.protocols.view import read_people
 from keras_face.evaluation.protocols.ytf import read_ytf_splits
@@ -53,5 +52,4 @@ __all__ = [
     "read_pairs",
     "read_people",
     "read_ytf_splits",
-    "scan_people",
 ]

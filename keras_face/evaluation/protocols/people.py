@@ -1,4 +1,4 @@
-"""Pairs made by rule: of a folder of one's own people, or of LFW's lists of people (its unrestricted configuration)."""
+"""Pairs made by rule: of one's own people, or of LFW's lists of people (its unrestricted configuration)."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,59 +10,58 @@ from keras_face.evaluation.protocols.identification import Identification
 from keras_face.evaluation.protocols.pairs import NUM_FOLDS, Pairs
 from keras_face.evaluation.protocols.view import People, read_people
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff")
 _MOST_PAIRS = 300  # of a polarity in a fold, as in LFW's View 2
 
 
-def scan_people(root: str | os.PathLike) -> People:
-    """Returns the people of a folder that has one folder of photos per person, and their photos, in order of name.
-
-    Raises: ValueError if there is none, or a person's folder has no photo.
-    """
-    people: People = {}
-    root = Path(root)
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        photos = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-        if not photos:
-            raise ValueError(f"{folder}: expected photos ({', '.join(_SUFFIXES)}) of a person, found none")
-        people[folder.name] = tuple(f"{folder.name}/{name}" for name in photos)
-    if not people:
-        raise ValueError(f"{root}: expected a folder of photos per person, found none")
-    return people
-
-
 def folder_pairs(
-    root: str | os.PathLike, *, num_folds: int = NUM_FOLDS, num_pairs: int | None = None, seed: int = 0
+    people: Mapping[str, Sequence[str]],
+    name: str,
+    *,
+    num_folds: int = NUM_FOLDS,
+    num_pairs: int | None = None,
+    seed: int = 0,
 ) -> Pairs:
-    """Returns pairs of a folder of people, made by the rule of `pairs_by_rule` with the folds of `deal_people`.
+    """Returns pairs of one's own people, made by the rule of `pairs_by_rule` with the folds of `deal_people`.
 
     Args:
-        root: Folder with one folder of photos per person.
+        people: Keys of the photos of each person, as `photos.people.list_people` lists those of a folder.
+        name: Of the folder, for the protocol's name.
         num_folds: Folds; each person is in one only.
         num_pairs: Genuine pairs, and impostor pairs, in each fold; None: as many as every fold has, 300 at most.
         seed: Of people's folds and of the pairs.
 
-    Raises: ValueError as `scan_people`, `deal_people` and `pairs_by_rule`.
+    Raises: ValueError as `deal_people` and `pairs_by_rule`, and if a person has no photo.
     """
+    _check_photos(people, name)
     try:
-        folds = deal_people(scan_people(root), num_folds, seed)
-        return pairs_by_rule(folds, name=f"own people ({Path(root).name})", num_pairs=num_pairs, seed=seed)
+        folds = deal_people(people, num_folds, seed)
+        return pairs_by_rule(folds, name=f"own people ({name})", num_pairs=num_pairs, seed=seed)
     except ValueError as error:
-        raise ValueError(str(error) if str(root) in str(error) else f"{root}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
-def folder_identification(root: str | os.PathLike) -> Identification:
-    """Returns a folder of people as probes and gallery at once: each photo is looked up among all others.
+def folder_identification(people: Mapping[str, Sequence[str]], name: str) -> Identification:
+    """Returns one's own people as probes and gallery at once: each photo is looked up among all others.
 
     It is open-set if some people have a single photo: these have no mate.
 
-    Raises: ValueError as `scan_people`, or if nobody has two photos.
+    Args:
+        people: As `folder_pairs`.
+        name: Likewise.
+
+    Raises: ValueError if nobody has two photos, or a person has none.
     """
-    people = scan_people(root)
+    _check_photos(people, name)
     photos = tuple(photo for photos in people.values() for photo in photos)
-    identities = tuple(name for name, photos in people.items() for _ in photos)
-    name = f"own people ({Path(root).name}), each photo among all others"
-    return Identification(name, photos, identities, photos, identities, np.arange(len(photos)))
+    identities = tuple(person for person, photos in people.items() for _ in photos)
+    title = f"own people ({name}), each photo among all others"
+    return Identification(title, photos, identities, photos, identities, np.arange(len(photos)))
+
+
+def _check_photos(people: Mapping[str, Sequence[str]], name: str) -> None:
+    """Raises ValueError at a person without photos."""
+    if without := [person for person, photos in people.items() if not photos]:
+        raise ValueError(f"{name}/{without[0]}: expected photos of a person, found none")
 
 
 def people_pairs(path: str | os.PathLike, *, num_pairs: int | None = None, seed: int = 0) -> Pairs:
