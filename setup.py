@@ -1,12 +1,15 @@
 """Installs keras_face, its record writers, its evaluation scripts and the two training programs."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+PACKAGE = Path(__file__).with_name("keras_face") / "__init__.py"
+
 setup(
     name="keras_face",
-    version="0.1.0",
+    version=re.search(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.MULTILINE)[1],
     description="Train, measure and export face-embedding models with TensorFlow 2 and Keras.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -30,7 +33,7 @@ setup(
         "pillow>=10.1",
         "tqdm>=4.64",
     ],
-    package_data={"keras_face": ["quick_start.ini"]},
+    package_data={"keras_face": ["quick_start.ini", "py.typed"]},
     extras_require={
         "beam": ["apache-beam>=2.53"],
         "test": [

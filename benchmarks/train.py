@@ -76,7 +76,7 @@ def bare_step(configured: config.Config, mixture, batch) -> float:
 
     @tf.function
     def step():
-        return strategy.run(model.train_step, args=(batch,))
+        return strategy.run(model.update, args=(batch,))
 
     step()
     return BATCH / statistics.median(seconds(lambda: float(step()["loss"])) for _ in range(STEPS.value))

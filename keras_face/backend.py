@@ -1,8 +1,7 @@
 """The one place that imports TensorFlow: hands out `tf`, `keras` (Keras 2) and `addons()`.
 
-Keras 2 is needed by tensorflow-addons, and is faster here than Keras 3 (docs/design.md).
-TensorFlow takes it from the `tf-keras` package when TF_USE_LEGACY_KERAS is set before
-TensorFlow is first used.
+Keras 2 is needed by tensorflow-addons, and is faster here than Keras 3 (docs/design.md). TensorFlow takes it from the
+`tf-keras` package, as TF_USE_LEGACY_KERAS says when `tf.keras` is first used; `keras_face/__init__.py` sets that.
 """
 
 import importlib
@@ -11,13 +10,13 @@ import sys
 import types
 import warnings
 
-if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1") not in ("1", "true", "True"):
+import tensorflow as tf
+
+if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
     raise ImportError(
         "keras_face needs Keras 2, but TF_USE_LEGACY_KERAS is set to "
         f"{os.environ['TF_USE_LEGACY_KERAS']!r}; unset it or set it to 1"
     )
-
-import tensorflow as tf  # after the variable
 
 keras = tf.keras
 
@@ -33,8 +32,8 @@ def _check_keras() -> None:
         ) from error
     if ".engine." not in home:  # Keras 3 has no `engine` package
         raise ImportError(
-            f"keras_face needs Keras 2, but tf.keras is Keras 3 ({home}): import keras_face before "
-            "tensorflow, or set TF_USE_LEGACY_KERAS=1 in the environment"
+            f"keras_face needs Keras 2, but tf.keras is Keras 3 ({home}): it was used before keras_face was imported; "
+            "import keras_face first, or set TF_USE_LEGACY_KERAS=1 in the environment"
         )
 
 

@@ -1,1 +1,1 @@
-"""Photos become aligned crops: reading, detection, templates, alignment."""
+"""Photos become aligned crops: faces found, the five landmarks brought to a template; and masked twins of them."""

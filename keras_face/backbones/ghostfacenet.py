@@ -34,9 +34,19 @@ def _multiple_of_four(channels: float) -> int:
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
-def hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """Returns min(max(x / 6 + 1 / 2, 0), 1), PyTorch's form; Keras 2 has a slope of 1 / 5."""
-    return tf.nn.relu6(x + 3.0) / 6.0
+class HardSigmoid(keras.layers.Layer):
+    """Gives min(max(x / 6 + 1 / 2, 0), 1), PyTorch's form; Keras 2 has a slope of 1 / 5.
+
+    A layer, as a function of this name is not found again in an `.h5` file.
+
+    Call arguments:
+        inputs: float tensor of any shape.
+
+    Returns: The same shape and dtype, in [0, 1].
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu6(inputs + 3.0) / 6.0
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -92,8 +102,11 @@ class _Parts:
         channels = x.shape[-1]
         scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
         scale = self.activate(dense(_multiple_of_four(channels / 4), "reduce")(scale), name)
-        gate = "hard_sigmoid" if self.version == 1 else hard_sigmoid
-        scale = keras.layers.Activation(gate, name=f"{name}_gate")(dense(channels, "expand")(scale))
+        if self.version == 1:
+            gate = keras.layers.Activation("hard_sigmoid", name=f"{name}_gate")
+        else:
+            gate = HardSigmoid(name=f"{name}_gate")
+        scale = gate(dense(channels, "expand")(scale))
         return keras.layers.Multiply(name=f"{name}_scale")([x, scale])
 
     def attention(self, x: tf.Tensor, filters: int, name: str) -> tf.Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_face import files
+from keras_face import __version__, files
 from keras_face.evaluation.angles import d_prime
 from keras_face.evaluation.certainty import by_pairs, by_people
 from keras_face.evaluation.identification import IdentificationRate
@@ -249,9 +249,9 @@ def keys_hash(*parts: Sequence[str] | bytes) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what the figures depend on; TensorFlow is not imported for it."""
-    found = {}
-    for package in ("keras_face", "tensorflow", "numpy"):
+    """Returns the versions that the figures depend on; TensorFlow is not imported for it."""
+    found = {"keras_face": __version__}
+    for package in ("tensorflow", "numpy"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

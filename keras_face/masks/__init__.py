@@ -1,1 +1,1 @@
-"""Masks drawn on faces."""
+"""Masks drawn on faces: pictures of masks, where they lie, the light on them."""

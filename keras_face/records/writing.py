@@ -14,14 +14,13 @@ import json
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from keras_face import files
+from keras_face import __version__, files
 from keras_face.backend import tf
 from keras_face.photos.headers import is_photo
 from keras_face.photos.summary import write_skipped
@@ -138,7 +137,7 @@ def write_records(
             "template": template,
             "colour_order": colour_order,
             "source": source,
-            "package_version": packages.version("keras_face"),
+            "package_version": __version__,
         }
         encoded_index = io.BytesIO()  # np.save itself says nothing where the disk is full
         np.save(encoded_index, index)

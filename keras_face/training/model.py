@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from keras_face.backend import keras, tf
 from keras_face.losses.centre import AngularCentre
@@ -10,8 +11,10 @@ from keras_face.losses.prototypes import HeadOutput, PrototypeHead
 from keras_face.losses.teacher import TeacherOutput, mask_gradient
 from keras_face.losses.triplet import HardestTriplet, TripletOutput
 from keras_face.photos.images import standardise
+from keras_face.training import model_config
 from keras_face.training.optimizers import WeightAverage, decays, slow_down
 
+_COUNTS = ("size", "known", "anchors")
 # What is not a mean over the whole batch, and what it is a mean over.
 _OVER = {
     "accuracy": "known",
@@ -22,8 +25,13 @@ _OVER = {
 }
 
 
+@keras.utils.register_keras_serializable(package="keras_face")
 class FaceModel(keras.Model):
-    """A face-embedding network with the losses that train it.
+    """A face-embedding network with the losses that train it; a Keras model with all that belongs to one.
+
+    `fit` and `evaluate` take uint8 images with integer labels, as two arrays, as tuples or as dictionaries of `images`
+    and `labels`, and report means over all that they saw; `compile` needs an optimizer alone. `.keras` files hold it
+    whole, but for a teacher, a mask and weights that are functions, which are refused.
 
     The loss of a batch is `sum over losses of weight * mean over the global batch`; losses give one number per example
     and this is the only place where they are weighted and averaged.
@@ -65,8 +73,9 @@ class FaceModel(keras.Model):
         teacher: Callable[[tf.Tensor], TeacherOutput] | None = None,
         mask: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         learning_rate_factors: Sequence[tuple[tf.Variable, float]] = (),
+        name: str = "face_model",
     ):
-        super().__init__()
+        super().__init__(name=name)
         if set(losses) != set(weights) or not losses:
             raise ValueError(
                 f"expected a weight for each loss, got losses {sorted(losses)} and weights {sorted(weights)}"
@@ -85,6 +94,22 @@ class FaceModel(keras.Model):
         asking = [name for name, taken in self._takes.items() if "teacher" in taken]
         if teacher is None and (asking or mask):
             raise ValueError(f"expected a teacher for {asking or 'the mask'}, got none")
+        for layer in losses.values():
+            if not layer.built:
+                layer.build((None, backbone.output_shape[-1]))
+        # Behind a function, so that they are no part of checkpoints and weights.
+        means = {name: keras.metrics.Mean(name) for name in self._reported()}
+        self._means = lambda: means
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether another model's embeddings take part."""
+        return self._teacher is not None
+
+    @property
+    def learning_rate_factors(self) -> Sequence[tuple[tf.Variable, float]]:
+        """Variables whose learning rate is not the whole one, and its share."""
+        return self._slowed()
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.backbone(standardise(images, self.backbone.compute_dtype), training=training)
@@ -114,7 +139,21 @@ class FaceModel(keras.Model):
             raise ValueError(f"expected a classification head among the losses, got {sorted(self.loss_layers)}")
         return tf.boolean_mask(heads[0].forward(self(images), labels).target_angle, labels >= 0)
 
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What `fit` and `evaluate` report, by the names of `update`."""
+        return list(self._means().values())
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Makes one update for `fit`, and returns the means over the epoch until now, by the names of `update`."""
+        return self._mean(self._update(_batch_of(data)))
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Measures a batch for `evaluate`, and returns the means until now, by the names of `update`; nothing moves."""
+        _, sums = self._sums(_batch_of(data), training=False)
+        return self._mean(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums))
+
+    def update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Makes one update and returns what it saw, the same on every replica.
 
         Args:
@@ -128,6 +167,12 @@ class FaceModel(keras.Model):
             whose negative is not farther than the positive by the margin), `positive_distance` and `negative_distance`
             (to the hardest ones).
         """
+        sums = self._update(batch)
+        counts = {name: sums.pop(name) for name in _COUNTS if name in sums}
+        return {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+
+    def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Makes one update, and returns the sums over the global batch of what it saw, and what they are sums over."""
         context = tf.distribute.get_replica_context()
         batch = {name: batch[name] for name in ("images", "labels", "aims") if name in batch}
         gradients, sums = self._part(batch) if self.accumulation_steps == 1 else self._parts(batch)
@@ -141,49 +186,21 @@ class FaceModel(keras.Model):
                 for gradient, variable in zip(gradients, self.trainable_variables, strict=True)
             ]
         step = self.optimizer.iterations + 0
-        with slow_down(self._slowed()):
+        with slow_down(self.learning_rate_factors):
             # Reduced above, before clipping and decay, so the optimizer must not reduce again.
             self.optimizer.apply_gradients(
                 zip(gradients, self.trainable_variables, strict=True), experimental_aggregate_gradients=False
             )
         if self.average is not None:
             self.average.update(step)
-        counts = {name: sums.pop(name) for name in ("size", "known", "anchors") if name in sums}
-        return {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+        return sums
 
     def _part(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """Returns this replica's share of the gradient and of the sums that `train_step` reports."""
+        """Returns this replica's share of the gradient and of the sums that `update` reports."""
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        images, labels = batch["images"], batch["labels"]
-        size = tf.cast(tf.shape(labels)[0], tf.float32)
-        sums = {}
-        seen = self._teacher(images) if self._teacher else None
+        size = tf.cast(tf.shape(batch["labels"])[0], tf.float32)
         with tf.GradientTape() as tape:
-            embeddings = self(images, training=True)
-            if self._mask and seen is not None:
-                mask = self._mask(seen.cosines, labels)
-                embeddings = mask_gradient(embeddings, mask)
-                sums["teacher_mask"] = tf.reduce_sum(mask)
-            total = tf.constant(0.0)
-            head: HeadOutput | None = None
-            for name, layer in self.loss_layers.items():
-                if isinstance(layer, PrototypeHead) and head is None:
-                    head, head_layer = layer.forward(embeddings, labels, training=True), layer
-                    loss = head.loss
-                elif isinstance(layer, AngularCentre) and head is not None:
-                    loss = layer.from_cosine(head.target_cosine, labels)
-                elif isinstance(layer, HardestTriplet) and "anchors" not in sums:
-                    triplets = layer.forward(embeddings, labels)
-                    loss = triplets.loss
-                    sums |= _triplet_sums(triplets)
-                else:
-                    more = {"aims": batch.get("aims", images)} if "aims" in self._takes[name] else {}
-                    if "teacher" in self._takes[name] and seen is not None:
-                        more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
-                    loss = layer(embeddings, labels, training=True, **more)
-                sums[name] = tf.reduce_sum(loss)
-                weight = self.loss_weights[name]
-                total += (weight(self.optimizer.iterations) if callable(weight) else weight) * sums[name]
+            total, sums = self._sums(batch, training=True)
             # The gradient is of the mean over the global batch, of which all replicas hold equal shares.
             mean = total / (size * replicas * self.accumulation_steps)
             scaled = self.optimizer.get_scaled_loss(mean) if self._scales_loss else mean
@@ -191,6 +208,38 @@ class FaceModel(keras.Model):
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self._scales_loss:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
+        return gradients, sums
+
+    def _sums(self, batch: Mapping[str, tf.Tensor], training: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns this replica's share of the weighted loss, a sum, and of all sums that are reported, with counts."""
+        images, labels = batch["images"], batch["labels"]
+        sums = {}
+        seen = self._teacher(images) if self._teacher else None
+        embeddings = self(images, training=training)
+        if self._mask and seen is not None:
+            mask = self._mask(seen.cosines, labels)
+            embeddings = mask_gradient(embeddings, mask)
+            sums["teacher_mask"] = tf.reduce_sum(mask)
+        total = tf.constant(0.0)
+        head: HeadOutput | None = None
+        for name, layer in self.loss_layers.items():
+            if isinstance(layer, PrototypeHead) and head is None:
+                head, head_layer = layer.forward(embeddings, labels, training=training), layer
+                loss = head.loss
+            elif isinstance(layer, AngularCentre) and head is not None:
+                loss = layer.from_cosine(head.target_cosine, labels)
+            elif isinstance(layer, HardestTriplet) and "anchors" not in sums:
+                triplets = layer.forward(embeddings, labels)
+                loss = triplets.loss
+                sums |= _triplet_sums(triplets)
+            else:
+                more = {"aims": batch.get("aims", images)} if "aims" in self._takes[name] else {}
+                if "teacher" in self._takes[name] and seen is not None:
+                    more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
+                loss = layer(embeddings, labels, training=training, **more)
+            sums[name] = tf.reduce_sum(loss)
+            weight = self.loss_weights[name]
+            total += (weight(self.optimizer.iterations) if callable(weight) else weight) * sums[name]
         known = tf.cast(labels >= 0 if head is None else head_layer.knows(labels), tf.float32)
         if head is not None:
             sums["accuracy"] = tf.reduce_sum(known * tf.cast(head.correct, tf.float32))
@@ -198,8 +247,8 @@ class FaceModel(keras.Model):
         sums["loss"] = total
         sums["embedding_norm"] = tf.reduce_sum(tf.norm(tf.stop_gradient(embeddings), axis=1))
         sums["known"] = tf.reduce_sum(known)
-        sums["size"] = size
-        return gradients, sums
+        sums["size"] = tf.cast(tf.shape(labels)[0], tf.float32)
+        return total, sums
 
     def _parts(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns what `_part` returns, summed over the parts of the batch, with the memory of one."""
@@ -214,9 +263,59 @@ class FaceModel(keras.Model):
             sums = {name: sums[name] + more_sums[name] for name in sums}
         return gradients, sums
 
+    def _reported(self) -> list[str]:
+        """Returns the names of what `update` returns."""
+        layers = self.loss_layers.values()
+        names = ["loss", *self.loss_layers, "embedding_norm"]
+        names += ["accuracy", "target_cosine"] if any(isinstance(layer, PrototypeHead) for layer in layers) else []
+        names += ["teacher_mask"] if self._mask else []
+        triplets = any(isinstance(layer, HardestTriplet) for layer in layers)
+        return names + ([name for name, over in _OVER.items() if over == "anchors"] if triplets else [])
+
+    def _mean(self, sums: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Takes the sums over a global batch in, and returns the means over all that came since the epoch began."""
+        means = self._means()
+        for name, mean in means.items():
+            count = sums[_OVER.get(name, "size")]
+            mean.update_state(tf.math.divide_no_nan(sums[name], count), sample_weight=count)
+        return {name: mean.result() for name, mean in means.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        return model_config.of(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "FaceModel":
+        return model_config.build(cls, config)
+
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        super().save_own_variables(store)
+        for number, average in enumerate(self.average.averages if self.average else ()):
+            store[f"average_{number}"] = average.numpy()
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        averages = self.average.averages if self.average else ()
+        for number, average in enumerate(averages):
+            average.assign(store[f"average_{number}"])
+        super().load_own_variables({key: store[key] for key in store if not key.startswith("average_")})
+
     @property
     def _scales_loss(self) -> bool:
         return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+
+def _batch_of(data: Any) -> Mapping[str, tf.Tensor]:
+    """Returns what Keras hands on as a batch.
+
+    Raises: ValueError if there are weights of examples, or no labels.
+    """
+    if not isinstance(data, Mapping):
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if labels is None or weights is not None:
+            raise ValueError("expected images with labels, and no sample_weight: a loss weighs all examples alike")
+        return {"images": images, "labels": labels}
+    if not {"images", "labels"} <= set(data):
+        raise ValueError(f"expected a batch of `images` and `labels`, got {sorted(data)}")
+    return data
 
 
 def _triplet_sums(triplets: TripletOutput) -> dict[str, tf.Tensor]:

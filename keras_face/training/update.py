@@ -19,9 +19,9 @@ class Update:
         termination: Whether this process is asked to end.
 
     Call arguments:
-        batch: As `FaceModel.train_step` takes it, values of all replicas.
+        batch: As `FaceModel.update` takes it, values of all replicas.
 
-    Returns: What `FaceModel.train_step` saw, as numbers; and whether the run is to end after this step, which is the
+    Returns: What `FaceModel.update` saw, as numbers; and whether the run is to end after this step, which is the
         same on all workers.
     """
 
@@ -29,7 +29,7 @@ class Update:
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
         def replica_step(batch: Mapping[str, tf.Tensor], stop: tf.Tensor) -> dict[str, tf.Tensor]:
-            seen = model.train_step(batch)
+            seen = model.update(batch)
             if several:  # a worker that is told to end takes the others with it, at the same step
                 context = tf.distribute.get_replica_context()
                 # An argument is on no device; its copy is on the replica's.

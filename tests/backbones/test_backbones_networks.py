@@ -319,7 +319,7 @@ def test_attention_of_ghost_v2_gates_all_bottlenecks_but_the_first_two_from_maps
 
 def test_hard_sigmoid_has_pytorchs_slope():
     x = np.array([-4, -3, -1.5, 0, 1.5, 3, 4], np.float32)
-    np.testing.assert_allclose(ghostfacenet.hard_sigmoid(x), [0, 0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(ghostfacenet.HardSigmoid()(x), [0, 0, 0.25, 0.5, 0.75, 1, 1], atol=1e-6)
 
 
 def test_dropped_paths_are_whole_examples():

@@ -8,8 +8,9 @@ from keras_face import backend
 
 
 def run(code, **environment):
+    variables = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=variables | environment
     )
 
 
@@ -23,6 +24,18 @@ def test_keras_3_is_refused_with_what_to_do():
     assert done.returncode != 0
     assert "keras_face needs Keras 2" in done.stderr.splitlines()[-1]
     assert "TF_USE_LEGACY_KERAS" in done.stderr.splitlines()[-1]
+
+
+def test_tensorflow_may_be_imported_before_keras_face_and_keras_used_after():
+    done = run("import tensorflow as tf; import keras_face; keras_face.losses; print(tf.keras.Model.__module__)")
+    assert ".engine." in done.stdout, done.stderr
+
+
+def test_keras_used_before_keras_face_is_an_error_that_says_so():
+    done = run("import tensorflow as tf; tf.keras.Model; import keras_face; keras_face.losses")
+    message = done.stderr.splitlines()[-1]
+    assert "ImportError: keras_face needs Keras 2, but tf.keras is Keras 3" in message
+    assert "import keras_face first" in message
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons has wheels up to Python 3.11")

@@ -1,6 +1,7 @@
 """Who may import whom (docs/design.md): downward only."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,11 +67,12 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_a_module_imports_only_the_rooms_below_its_own(path):
     own = room(path)
-    if own == "__init__":
-        assert not imported(path)
+    if own == "__init__":  # what it names is imported when it is used
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert not [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module != "typing"]
         return
     assert own in {name for line in LINES for name in line}, f"{path} is in no room of the design"
-    rooms = {name.split(".")[1] for name in imported(path) if name.startswith("keras_face.")}
+    rooms = {name.split(".")[1] for name in imported(path) if name.startswith("keras_face.")} - {"__version__"}
     assert rooms - {own} <= allowed(own)
 
 
@@ -96,6 +98,19 @@ def test_the_package_imports_no_entry_point_and_no_flags():
         assert not {name.split(".")[0] for name in names} & {"train_centre", "train_triplet", "tfrecords_tools", "eval"}
         # Only `commands`, which is the entry points' own, and which nothing else imports.
         assert not names & {"absl.flags", "absl.app"} or room(path) == "commands", path
+
+
+def test_every_room_says_what_it_is_for():
+    for folder in (REPOSITORY / "keras_face").rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(folder.read_text(encoding="utf-8"))), f"{folder} has no docstring"
+
+
+def test_the_table_of_the_design_names_the_rooms_in_the_order_that_this_test_keeps():
+    text = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text[text.index("## Rooms") : text.index("## The stack")]
+    named = re.findall(r"^\| `(\w+)/?`", table, re.MULTILINE)
+    built = {path.name.removesuffix(".py") for path in (REPOSITORY / "keras_face").iterdir()}
+    assert named == [room for line in LINES for room in line if room in built]
 
 
 def test_evaluation_runs_without_tensorflow():

@@ -90,9 +90,7 @@ def test_frozen_stages_keep_weights_and_statistics_while_the_others_learn(two_re
 
     @tf.function
     def step():
-        return two_replicas.run(
-            model.train_step, args=({"images": images, "labels": tf.constant([0, 1, 2, 1], tf.int64)},)
-        )
+        return two_replicas.run(model.update, args=({"images": images, "labels": tf.constant([0, 1, 2, 1], tf.int64)},))
 
     step()
     moved = {

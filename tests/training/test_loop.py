@@ -174,11 +174,11 @@ def test_sigterm_is_noted_within_and_ends_the_program_as_before_afterwards():
 
 
 def test_sigterm_during_a_step_ends_the_run_after_that_step(one_replica):
-    def train_step(batch):
+    def replica_update(batch):
         return {"loss": tf.reduce_sum(batch["images"]), "centre": tf.constant(0.5)}
 
     with Termination() as termination:
-        update = Update(SimpleNamespace(train_step=train_step), one_replica, termination)
+        update = Update(SimpleNamespace(update=replica_update), one_replica, termination)
         batch = {"images": tf.constant([1.0, 2.0])}
         assert update(batch) == ({"loss": 3.0, "centre": 0.5}, False)
         signal.raise_signal(signal.SIGTERM)

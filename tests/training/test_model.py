@@ -48,7 +48,7 @@ def train(made, strategy, steps=3, size=8):
 
     @tf.function
     def step(images, labels):
-        seen = strategy.run(made.train_step, args=({"images": images, "labels": labels},))
+        seen = strategy.run(made.update, args=({"images": images, "labels": labels},))
         return {name: strategy.experimental_local_results(value)[0] for name, value in seen.items()}
 
     replicas = strategy.num_replicas_in_sync
@@ -123,7 +123,7 @@ def train_step_in_order(made, strategy):
 
     @tf.function
     def step(images, labels):
-        seen = strategy.run(made.train_step, args=({"images": images, "labels": labels},))
+        seen = strategy.run(made.update, args=({"images": images, "labels": labels},))
         return {name: strategy.experimental_local_results(value)[0] for name, value in seen.items()}
 
     return {name: float(value) for name, value in step(share(0), share(1)).items()}
@@ -147,7 +147,7 @@ def test_accuracy_counts_known_identities_whose_prototype_is_nearest():
     ).T
     labels = np.array([0, 1, 2, 0, -1, -2])
     known = labels >= 0
-    seen = made.train_step({"images": whole["images"], "labels": tf.constant(labels, tf.int64)})
+    seen = made.update({"images": whole["images"], "labels": tf.constant(labels, tf.int64)})
     expected = np.mean(np.argmax(cosine, axis=1)[known] == labels[known])
     assert float(seen["accuracy"]) == pytest.approx(expected)
     assert float(seen["target_cosine"]) == pytest.approx(np.mean(cosine[known, labels[known]]), abs=1e-5)
@@ -158,7 +158,7 @@ def test_weight_decay_adds_a_share_of_kernels_and_prototypes_but_not_of_biases()
     plain, decayed = model(keras.optimizers.SGD(1.0)), model(keras.optimizers.SGD(1.0), weight_decay=0.25)
     before = {v.name: v.numpy() for v in decayed.trainable_variables}
     for made in (plain, decayed):
-        made.train_step(batch())
+        made.update(batch())
     for left, right in zip(plain.trainable_variables, decayed.trainable_variables, strict=True):
         share = 0.0 if "bias" in left.name else 0.25
         np.testing.assert_allclose(left.numpy() - right.numpy(), share * before[right.name], atol=1e-5)
@@ -170,7 +170,7 @@ def test_clipping_bounds_the_norm_of_the_whole_update():
     before = [v.numpy() for v in clipped.trainable_variables]
     moves = []
     for made in (free, clipped):
-        made.train_step(batch())
+        made.update(batch())
         moves.append(
             np.concatenate([(v.numpy() - b).ravel() for v, b in zip(made.trainable_variables, before, strict=True)])
         )
@@ -193,7 +193,7 @@ def test_the_average_follows_the_weights_with_a_decay_that_grows_to_its_setting(
     first = made.backbone.trainable_variables[0]
     expected = first.numpy()
     for step in range(10):
-        made.train_step(batch(seed=step))
+        made.update(batch(seed=step))
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * first.numpy()
     assert decay == 0.5
@@ -202,7 +202,7 @@ def test_the_average_follows_the_weights_with_a_decay_that_grows_to_its_setting(
 
 def test_averaged_weights_keep_the_moving_statistics_of_the_network():
     made = model(average_decay=0.9, batch_norm=True)
-    made.train_step(batch())
+    made.update(batch())
     statistics = [w for w in made.backbone.weights if "moving_mean" in w.name]
     index = [w is statistics[0] for w in made.backbone.weights].index(True)
     np.testing.assert_array_equal(made.averaged_weights()[index], statistics[0].numpy())
@@ -218,11 +218,141 @@ def test_float16_scales_the_loss_and_learns_what_float32_does(one_replica):
         np.testing.assert_allclose(left.numpy(), right.numpy(), atol=1e-4)
 
 
-def test_keras_fit_trains_it(one_replica):
-    made = model()
-    data = tf.data.Dataset.from_tensors(batch()).repeat(30)
-    history = made.fit(data, epochs=2, verbose=0).history
-    assert history["loss"][1] < history["loss"][0]
+def unbuilt(**settings):
+    """A model as a user makes one: heads are built by it."""
+    keras.utils.set_random_seed(3)
+    head = losses.get("arcface", num_identities=IDENTITIES, num_sequences=2, scale=8.0, initializer="orthogonal")
+    layers = {"arcface": head, "centre": losses.get("angular_centre", head=head, scale=16.0)}
+    made = FaceModel(small_backbone(batch_norm=True), layers, {"arcface": 1.0, "centre": 0.3}, **settings)
+    made.compile(optimizer=keras.optimizers.SGD(0.01, 0.9))
+    return made
+
+
+FORMS = {
+    "dictionaries": lambda whole: (tf.data.Dataset.from_tensor_slices(whole).batch(8), {}),
+    "tuples": lambda whole: (tf.data.Dataset.from_tensor_slices((whole["images"], whole["labels"])).batch(8), {}),
+    "arrays": lambda whole: (
+        whole["images"].numpy(),
+        {"y": whole["labels"].numpy(), "batch_size": 8},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_keras_fit_trains_it_in_every_form_and_evaluate_agrees_with_validation(form):
+    made = unbuilt()
+    data, how = FORMS[form](batch(16))
+    shown, measured = FORMS[form](batch(12, seed=1))
+    validation = (shown, measured["y"]) if how else shown
+    size = 8 if how else None
+    fitted = made.fit(data, epochs=6, verbose=0, validation_data=validation, validation_batch_size=size, **how).history
+    assert fitted["loss"][-1] < fitted["loss"][0]
+    evaluated = made.evaluate(shown, y=measured.get("y"), batch_size=size, verbose=0, return_dict=True)
+    assert set(evaluated) == {"loss", "arcface", "centre", "embedding_norm", "accuracy", "target_cosine"}
+    for name, value in evaluated.items():
+        assert fitted[f"val_{name}"][-1] == pytest.approx(value, rel=1e-6), name
+
+
+def test_evaluate_gives_the_mean_over_all_examples_that_count():
+    made = unbuilt()
+    whole = batch(12)
+    labels = np.array([0, 1, -1, -2, 2, 0, 1, -1, 2, 2, 0, 1])
+    data = tf.data.Dataset.from_tensor_slices({"images": whole["images"], "labels": labels})
+    before = made.get_weights()
+    found = made.evaluate(data.batch(5), verbose=0, return_dict=True)  # 5, 5 and 2, with 3, 4 and 2 known ones
+    embeddings = made(whole["images"]).numpy()
+    prototypes = made.loss_layers["arcface"].prototypes.numpy()
+    cosines = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)) @ (
+        prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)
+    ).T
+    known = labels >= 0
+    assert found["accuracy"] == pytest.approx(np.mean(cosines[known].argmax(axis=1) == labels[known]), abs=1e-6)
+    own = cosines[known, labels[known]]
+    assert found["target_cosine"] == pytest.approx(own.mean(), abs=1e-5)
+    assert found["centre"] == pytest.approx((16 * (1 - own)).sum() / 12, rel=1e-5)
+    assert found["loss"] == pytest.approx(found["arcface"] + 0.3 * found["centre"], rel=1e-5)
+    for left, right in zip(before, made.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_fit_on_two_replicas_gives_the_numbers_of_one(one_replica, two_replicas):
+    found = []
+    for strategy in (one_replica, two_replicas):
+        with strategy.scope():
+            made = unbuilt()
+        data = tf.data.Dataset.from_tensor_slices(batch(16)).batch(8)
+        history = made.fit(data, epochs=1, verbose=0, validation_data=data).history
+        found.append([history[name][0] for name in ("loss", "val_loss", "val_accuracy")])
+    assert found[0][0] == pytest.approx(found[1][0], rel=0.05)  # batch normalisation sees a replica's share
+    assert found[0][1:] == pytest.approx(found[1][1:], rel=0.2)
+
+
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+def test_a_keras_file_holds_it_whole_and_training_goes_on_from_it(tmp_path, average_decay):
+    data = tf.data.Dataset.from_tensor_slices(batch(16)).batch(8)
+    made = unbuilt(average_decay=average_decay, weight_decay=0.01, accumulation_steps=2)
+    made.fit(data, epochs=2, verbose=0)
+    made.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for left, right in zip(made.averaged_weights(), again.averaged_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert again.loss_layers["centre"].head is again.loss_layers["arcface"]
+    assert made.evaluate(data, verbose=0) == again.evaluate(data, verbose=0)
+    gone_on = [each.fit(data, epochs=1, verbose=0).history["loss"] for each in (made, again)]
+    assert gone_on[0] == gone_on[1]
+    for left, right in zip(made.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_callbacks_of_keras_work_with_it(tmp_path):
+    made = unbuilt()
+    data = tf.data.Dataset.from_tensor_slices(batch(16)).batch(8)
+    best = str(tmp_path / "best.keras")
+    history = made.fit(
+        data,
+        epochs=6,
+        verbose=0,
+        validation_data=data,
+        callbacks=[
+            # No improvement is large enough, so that the second epoch is the last, and the first one's weights return.
+            keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1, restore_best_weights=True),
+            keras.callbacks.ModelCheckpoint(best, "val_loss", save_best_only=True),
+            keras.callbacks.TensorBoard(str(tmp_path / "board")),
+        ],
+    ).history
+    assert len(history["val_loss"]) == 2
+    assert made.evaluate(data, verbose=0, return_dict=True)["loss"] == pytest.approx(history["val_loss"][0], rel=1e-6)
+    again = keras.models.load_model(best).evaluate(data, verbose=0, return_dict=True)
+    assert again["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-6)
+    assert list((tmp_path / "board").rglob("events.out.tfevents.*"))
+
+
+def test_a_clone_has_the_same_form_and_weights_of_its_own():
+    made = unbuilt(average_decay=0.9)
+    clone = keras.models.clone_model(made)
+    assert [weight.shape for weight in clone.weights] == [weight.shape for weight in made.weights]
+    assert clone.get_config() == made.get_config()
+    assert clone.loss_layers["arcface"].prototypes is not made.loss_layers["arcface"].prototypes
+
+
+def test_what_a_keras_file_cannot_hold_is_refused_by_name(tmp_path):
+    head = losses.get("arcface", num_identities=IDENTITIES)
+    made = FaceModel(small_backbone(), {"arcface": head}, {"arcface": lambda step: 1.0})
+    with pytest.raises(ValueError, match=r"cannot hold this FaceModel: the weights of arcface are functions"):
+        made.get_config()
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (lambda whole: (whole["images"],), "expected images with labels"),
+        (lambda whole: (whole["images"], whole["labels"], tf.ones(8)), "no sample_weight"),
+        (lambda whole: {"photos": whole["images"]}, r"expected a batch of `images` and `labels`, got \['photos'\]"),
+    ],
+)
+def test_other_data_are_refused_with_what_is_expected(data, message):
+    with pytest.raises(ValueError, match=message):
+        unbuilt().fit(tf.data.Dataset.from_tensors(data(batch())), verbose=0)
 
 
 def test_a_loss_without_a_weight_is_refused():
@@ -310,7 +440,7 @@ def test_a_teacher_gives_the_losses_the_unit_embeddings_of_the_export_for_photos
     large = np.repeat(np.repeat(whole["images"].numpy(), 2, axis=1), 2, axis=2)  # what resizing by areas gives
     teacher = served(large)
     cosine = np.sum(student / np.linalg.norm(student, axis=1, keepdims=True) * teacher, axis=1)
-    seen = made.train_step(whole)
+    seen = made.update(whole)
     assert float(seen["cosine"]) == pytest.approx(np.mean(1 - cosine), rel=1e-5)
     expected = sum(w * float(seen[name]) for name, w in made.loss_weights.items())
     assert float(seen["loss"]) == pytest.approx(expected, rel=1e-6)
@@ -321,15 +451,15 @@ def test_a_teacher_is_neither_trained_nor_saved_and_a_restored_student_goes_on_w
     photos = tf.constant(np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3)), tf.uint8)
     before = teacher(photos).embeddings.numpy()
     made = taught(with_cosines(teacher))
-    made.train_step(batch(seed=0))
+    made.update(batch(seed=0))
     path = tf.train.Checkpoint(model=made).write(str(tmp_path / "student"))
     shapes = {tuple(shape) for shape in tf.train.load_checkpoint(path).get_variable_to_shape_map().values()}
     assert (3, 3, 3, 3) not in shapes  # the teacher's convolution
     assert len(made.trainable_variables) == 5
-    made.train_step(batch(seed=1))
+    made.update(batch(seed=1))
     again = taught(with_cosines(Teacher(load_embedder(exported[1]), exported[1])))
     tf.train.Checkpoint(model=again).read(path).assert_existing_objects_matched()
-    again.train_step(batch(seed=1))
+    again.update(batch(seed=1))
     for left, right in zip(made.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-7)
     np.testing.assert_array_equal(teacher(photos).embeddings, before)
@@ -347,10 +477,10 @@ def test_a_mask_keeps_an_example_from_the_network_and_not_from_the_prototypes():
     moves = []
     for number in range(4):  # the move of each example alone
         alone = taught(teacher, **settings)
-        alone.train_step({name: value[number : number + 1] for name, value in whole.items()})
+        alone.update({name: value[number : number + 1] for name, value in whole.items()})
         moves.append([v.numpy() - start for v, start in zip(alone.trainable_variables, starts, strict=True)])
-    plain.train_step(whole)
-    seen = masked.train_step(whole)
+    plain.update(whole)
+    seen = masked.update(whole)
     assert float(seen["teacher_mask"]) == pytest.approx(2.5 / 4)
     for index, variable in enumerate(masked.trainable_variables):
         shares = [1, 1, 1, 1] if "prototypes" in variable.name else [1, 0, 1, 0.5]
@@ -371,7 +501,7 @@ def test_the_weight_of_a_loss_can_be_a_function_of_the_step():
 
     made = taught(teacher, weights=weights)
     for step in range(3):
-        seen = made.train_step(batch(seed=step))
+        seen = made.update(batch(seed=step))
         assert float(seen["loss"]) == pytest.approx(float(seen["arcface"] + 0.5 * step * seen["cosine"]), rel=1e-6)
 
 
@@ -414,7 +544,7 @@ def test_hardest_triplets_report_how_many_are_active_and_the_distances():
     negative = [min(apart[i, j] for j in range(8) if labels[j] != labels[i]) for i in range(6)]
     active = np.mean(np.subtract(positive, negative) + 0.02 > 0)
     assert 0 < active < 1
-    seen = made.train_step({"images": tf.constant(images), "labels": tf.constant(labels, tf.int64)})
+    seen = made.update({"images": tf.constant(images), "labels": tf.constant(labels, tf.int64)})
     assert float(seen["active_triplets"]) == pytest.approx(active)
     assert float(seen["positive_distance"]) == pytest.approx(np.mean(positive), rel=1e-4)
     assert float(seen["negative_distance"]) == pytest.approx(np.mean(negative), rel=1e-4)

@@ -1,0 +1,45 @@
+"""The package as a library: what `import keras_face` offers, and what it does not do."""
+
+import runpy
+import subprocess
+import sys
+
+import pytest
+
+import keras_face
+
+
+def test_importing_does_no_work_but_to_choose_keras_2():
+    code = (
+        "import os, sys; os.environ.pop('TF_USE_LEGACY_KERAS', None); before = dict(os.environ); import keras_face;"
+        "assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules;"
+        "print({name: value for name, value in os.environ.items() if before.get(name) != value})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "{'TF_USE_LEGACY_KERAS': '1'}\n", done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in keras_face.__all__ if name != "__version__"])
+def test_every_name_is_there_with_a_docstring(name):
+    assert getattr(keras_face, name).__doc__
+    assert name in dir(keras_face)
+
+
+def test_another_name_is_an_error_that_lists_them():
+    with pytest.raises(AttributeError, match=r"no attribute 'loses'; it has FaceModel, .*losses"):
+        keras_face.loses  # noqa: B018
+
+
+def test_the_version_has_one_home(repository):
+    import setuptools
+
+    given = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setuptools, "setup", lambda **settings: given.update(settings))
+        patch.chdir(repository)
+        runpy.run_path("setup.py")
+    assert given["version"] == keras_face.__version__
+
+
+def test_types_are_published(repository):
+    assert (repository / "keras_face" / "py.typed").exists()
