@@ -1,6 +1,7 @@
 """Networks from standardised face crops to embeddings, and one back."""
 
 from keras_face.backbones.decoder import decoder
-from keras_face.backbones.registry import build, names, source
+from keras_face.backbones.registry import Source, build, names, register, source
+from keras_face.backbones.settings import Settings
 
-__all__ = ["build", "decoder", "names", "source"]
+__all__ = ["Settings", "Source", "build", "decoder", "names", "register", "source"]

@@ -124,6 +124,41 @@ _register(
 )
 
 
+Build = Callable[[str, Settings], keras.Model]
+
+
+def register(name: str, *, source: Source | None = None) -> Callable[[Build], Build]:
+    """Returns a decorator that makes a function of one's own a backbone by name, for `build` and in a configuration.
+
+        @keras_face.backbones.register("two_convolutions")
+        def two_convolutions(name, settings):
+            images = keras.Input(settings.input_shape)
+            x = keras.layers.Conv2D(32, 3, 2, activation="relu")(images)
+            x = keras.layers.Flatten()(keras.layers.Conv2D(64, 3, 2, activation="relu")(x))
+            return keras.Model(images, keras.layers.Dense(settings.embedding_size, dtype="float32")(x), name=name)
+
+    The function takes the name and the `Settings`, and returns a model as `build` describes it; layers of its own are
+    registered with Keras, so that `.keras` files hold them. `keras_face.testing.check_backbone` tells whether it keeps
+    what the others do.
+
+    Args:
+        name: What it is called: letters, digits and underscores, none of `names()`.
+        source: Where it comes from.
+
+    Raises: ValueError if the name is taken, or no name.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a backbone's name must be letters, digits and underscores, got {name!r}")
+    if name in _BACKBONES:
+        raise ValueError(f"there is a backbone {name!r} already; choose another name")
+
+    def add(backbone: Build) -> Build:
+        _register(name, backbone, source or Source("one's own", backbone.__module__))
+        return backbone
+
+    return add
+
+
 def names() -> tuple[str, ...]:
     """Returns the names that `build` knows, in alphabetical order."""
     return tuple(sorted(_BACKBONES))
@@ -192,4 +227,7 @@ def build(
     if mask_ratio is not None and name not in _VISION_TRANSFORMERS:
         raise ValueError(f"mask_ratio is for vision transformers (vit_...), got {mask_ratio} for {name}")
     settings = Settings(input_shape, embedding_size, width, dropout, dropout_seed, synchronized, mask_ratio)
-    return _BACKBONES[name](name, settings)
+    model = _BACKBONES[name](name, settings)
+    if model.output_shape != (None, embedding_size):
+        raise ValueError(f"backbone {name!r} must give [batch, {embedding_size}], got {list(model.output_shape)}")
+    return model

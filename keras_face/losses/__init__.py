@@ -2,7 +2,7 @@
 
 A loss is a Keras layer, `layer(embeddings, labels, training=False)` -> float32 [batch]: one loss per example, neither
 averaged nor weighted. It gives the same numbers on one device and on several. A new loss is one entry in
-`keras_face.losses.register`; the conformance suite then tests it.
+`keras_face.losses.registry`; the conformance suite then tests it. One of one's own joins by `register`.
 """
 
 from keras_face.losses.adaptive import AdaCos, AdaFace, CurricularFace
@@ -26,7 +26,7 @@ from keras_face.losses.margin_loss import MarginLoss
 from keras_face.losses.margins import ArcMargin, CosineMargin, Margin, NoMargin, Principles
 from keras_face.losses.pairs import MultiSimilarity, NPair, PairCircle
 from keras_face.losses.prototypes import HeadOutput, PrototypeHead
-from keras_face.losses.register import check, get, names, settings
+from keras_face.losses.registry import check, get, names, register, settings
 from keras_face.losses.relative_distance import RelativeDistance
 from keras_face.losses.reshaped import AirFace, ClassCircle
 from keras_face.losses.semi_hard import SemiHardTriplet
@@ -86,6 +86,7 @@ __all__ = [
     "get",
     "mask_gradient",
     "names",
+    "register",
     "settings",
     "teacher_mask",
 ]

@@ -6,7 +6,7 @@ from keras_face.backend import tf
 from keras_face.losses.geometry import distance, unit
 from keras_face.losses.margins import NoMargin
 from keras_face.losses.prototypes import products
-from keras_face.losses.register import OTHER_HEADS, SOFTMAX_HEADS
+from keras_face.losses.registry import OTHER_HEADS, SOFTMAX_HEADS
 from keras_face.losses.softmax import MarginSoftmax, Softmax
 
 

@@ -27,8 +27,6 @@ def model(optimizer=None, batch_norm=False, head="arcface", shares=(), **setting
     layers = {head: losses.get(head, num_identities=IDENTITIES, num_sequences=2, initializer="orthogonal")}
     layers["centre"] = losses.get("angular_centre", head=layers[head], scale=16.0)
     made = FaceModel(backbone, layers, {head: 1.0, "centre": 0.3}, **settings)
-    for layer in layers.values():
-        layer.build((None, EMBEDDING))
     made.build((None, SIZE, SIZE, 3))
     made.compile(optimizer=optimizer or keras.optimizers.SGD(0.003, 0.9))
     made.optimizer.build(made.trainable_variables)
@@ -394,8 +392,6 @@ def taught(teacher, mask=None, weights=None, **settings):
     layers["relational"] = losses.get("relational_distillation")
     weights = weights or {"arcface": 1.0, "cosine": 0.5, "logit": 0.25, "relational": 2.0}
     made = FaceModel(small_backbone(), layers, weights, teacher=teacher, mask=mask, **settings)
-    for layer in layers.values():
-        layer.build((None, EMBEDDING))
     made.build((None, SIZE, SIZE, 3))
     made.compile(optimizer=keras.optimizers.SGD(0.01, 0.9))
     made.optimizer.build(made.trainable_variables)

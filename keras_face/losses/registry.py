@@ -4,8 +4,8 @@ import dataclasses
 import difflib
 import inspect
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from keras_face.backend import keras
 from keras_face.losses.adaptive import AdaCos, AdaFace, CurricularFace
@@ -36,6 +36,8 @@ from keras_face.losses.sequence import SequenceAgents
 from keras_face.losses.softmax import MarginSoftmax, Softmax
 from keras_face.losses.triplet import AngularTriplet, BatchHardTriplet, SoftMarginTriplet
 from keras_face.losses.unified import UnifiedNegatives
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,8 +228,56 @@ BETWEEN_EXAMPLES: dict[str, Entry] = {
 LOSSES = SOFTMAX_HEADS | OTHER_HEADS | TERMS | TEACHERS | BETWEEN_EXAMPLES
 
 
+def register(
+    name: str, *, formula: str = "", use: str = "", source: str = "", **defaults: Any
+) -> Callable[[type[_Kind]], type[_Kind]]:
+    """Returns a decorator that makes a class of one's own a loss by name, for `get` and in a configuration.
+
+        @keras_face.losses.register("half_cosine")
+        class HalfCosine(keras_face.losses.Margin):
+            def target(self, cosine):
+                return 0.5 * cosine - 0.5
+
+    The class is a `Margin`, which makes a margin softmax, or a Keras layer called as `layer(embeddings, labels,
+    training=False)` that returns one loss per example; one with a parameter `num_identities` is told their number.
+    Both come back from `.keras` files too. `keras_face.testing.check_loss` tells whether it keeps what the others do.
+
+    Args:
+        name: What it is called: letters, digits and underscores, none of `names()`.
+        formula: See `Entry`.
+        use: See `Entry`.
+        source: See `Entry`.
+        **defaults: Settings with other defaults than the class has.
+
+    Raises: ValueError if the name is taken or no name, or the class is of another kind or lacks these arguments.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a loss's name must be letters, digits and underscores, got {name!r}")
+    if name in LOSSES:
+        raise ValueError(f"there is a loss {name!r} already; choose another name")
+
+    def add(kind: type[_Kind]) -> type[_Kind]:
+        if issubclass(kind, Margin):
+            entry = Entry(MarginSoftmax, formula, use, kind, defaults, source)
+        elif issubclass(kind, keras.layers.Layer):
+            taken = _parameters(kind.call)
+            if missing := [each for each in ("embeddings", "labels", "training") if each not in taken]:
+                raise ValueError(f"call must take embeddings, labels and training; {kind.__name__} lacks {missing[0]}")
+            entry = Entry(kind, formula, use, None, defaults, source)
+        else:
+            raise ValueError(f"a loss must be a Margin or a Keras layer, got {kind.__name__}")
+        if unknown := sorted(set(defaults) - set(dataclasses.replace(entry, defaults={}).parameters())):
+            raise ValueError(f"{kind.__name__} has no setting {unknown[0]!r}, got a default for it")
+        if keras.utils.get_registered_name(kind) == kind.__name__:  # not registered
+            keras.utils.register_keras_serializable(package=kind.__module__)(kind)
+        LOSSES[name] = entry
+        return kind
+
+    return add
+
+
 def names() -> list[str]:
-    """Returns the names of all losses."""
+    """Returns the names of all losses, those of one's own last."""
     return list(LOSSES)
 
 
