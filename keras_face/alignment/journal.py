@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-NAME = "aligned.jsonl"
+from keras_face.photos.template import RECORD, first_line, settings_in
 
 
 class Journal:
@@ -51,11 +51,11 @@ def open_journal(folder: Path, settings: Mapping[str, Any]) -> Iterator[Journal]
         folder: Made if it does not exist; else made before with the same settings, or empty.
         settings: What the crops depend on; JSON values.
 
-    Raises: ValueError: The folder was made with other settings or by something else, or another process has it;
-        OSError: it cannot be written.
+    Raises: ValueError: The folder was made with other settings or by something else, its journal is damaged, or another
+        process has it; OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / NAME
+    path = folder / RECORD
     if not path.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is neither empty nor made by this command; choose another output_dir")
     with open(path, "a+", encoding="utf-8") as file:
@@ -70,14 +70,23 @@ def open_journal(folder: Path, settings: Mapping[str, Any]) -> Iterator[Journal]
         first, *lines = whole.splitlines() or [""]
         settings = json.loads(json.dumps(settings))
         if not first:
-            file.write(json.dumps({"settings": settings}) + "\n")
+            file.write(first_line(settings) + "\n")
             file.flush()
-        elif (before := json.loads(first).get("settings")) != settings:
+        elif (before := settings_in(path, first)) != settings:
             changed = [name for name in settings if before.get(name) != settings[name]]
             difference = ", ".join(f"{name} {before.get(name)!r}, not {settings[name]!r}" for name in changed)
             raise ValueError(f"{folder} was made with {difference}; choose another output_dir, or remove it")
-        entries = {entry["name"]: entry for entry in map(json.loads, lines)}
+        entries = dict(_entry(path, number, line) for number, line in enumerate(lines, 2))
         yield Journal(folder, file, entries)
+
+
+def _entry(path: Path, number: int, line: str) -> tuple[str, dict[str, Any]]:
+    """Returns name and entry of a line of the journal."""
+    try:
+        entry = json.loads(line)
+        return entry["name"], entry
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{path}:{number}: expected what became of a photo, got {line[:60]!r}") from None
 
 
 def _version(photo: Path) -> list[int] | None:

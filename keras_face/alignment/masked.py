@@ -10,8 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_face import files
+from keras_face.alignment import templates
 from keras_face.alignment.journal import Journal, open_journal
-from keras_face.alignment.masked_landmarks import Landmarks
+from keras_face.alignment.masked_landmarks import Landmarks, aligned
 from keras_face.alignment.masked_sheet import write_sheet
 from keras_face.masks import wearing
 from keras_face.masks.wardrobe import Mask, Wardrobe, generator
@@ -21,6 +22,7 @@ from keras_face.photos.files import PhotoError
 from keras_face.photos.lists import crop_names, list_files
 from keras_face.photos.reader import read_photos
 from keras_face.photos.summary import Summary, write_skipped
+from keras_face.photos.template import recorded
 
 LIST = "masked.csv"
 LIST_HEADER = ("original", "masked", "person", "picture", "colour", "pattern", "accent")
@@ -73,6 +75,9 @@ def mask_folder(
     output = Path(output_dir)
     if Path(source).is_dir() and output.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"output_dir must not be in the source, but {output} is in {root}")
+    aligned_to = set(recorded(root / parent for parent in {os.path.dirname(name) for name in names}))
+    if find_landmarks is aligned:
+        _check_aligned(root, aligned_to)
 
     def masked(name: str, photo: np.ndarray, points: "np.ndarray | PhotoError") -> "tuple[Mask, bytes] | PhotoError":
         if isinstance(points, PhotoError):
@@ -92,6 +97,8 @@ def mask_folder(
         "light": match_light,
         "noise": match_noise,
     }
+    if len(aligned_to) == 1 and None not in aligned_to:
+        how["template"] = aligned_to.pop()  # the twins are aligned as the photos are
     bases = crop_names(names)
     with open_journal(output, {**how, "blur": blur, "encoding": encoding}) as journal:
         todo = [name for name in names if not journal.is_done(name, root / name)]
@@ -123,6 +130,16 @@ def mask_folder(
         f"{len(twins):,} masked twins of {len(names):,} photos, {counts['people']:,} people, {len(skipped):,} skipped"
     )
     return Summary(told, counts, skipped)
+
+
+def _check_aligned(root: Path, aligned_to: set[str | None]) -> None:
+    """Raises ValueError if photos are known to be aligned otherwise than to ArcFace's template."""
+    for name in aligned_to & {*templates.names()}:
+        if templates.differ(name, "arcface", templates.template(str(name)).image_size):
+            raise ValueError(
+                f"{root}: expected crops aligned to arcface, where the faces are taken to be, got {name}; "
+                "--landmarks detect finds them"
+            )
 
 
 def _person(name: str) -> str:

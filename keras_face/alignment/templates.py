@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_face.photos.template import UNKNOWN
+
+_SAME = 0.01  # share of the height by which landmarks may lie apart and still be the same
 # The mean face of ArcFace, for 112x96 (height x width); its square has 8 pixels more on either side.
 _ARCFACE_112X96 = (
     (30.29459953, 51.69630051),
@@ -80,14 +83,46 @@ def of_window(name: str, whole_size: Sequence[int], image_size: Sequence[int]) -
         whole = template(name)
     except ValueError:
         return name
-    size, before = np.array(whole_size[::-1]), np.array(whole.image_size[::-1])  # width, height
-    scale = (size / before).max()
-    landmarks = (whole.landmarks + 0.5 - before / 2) * scale + np.array(image_size[::-1]) / 2 - 0.5
+    landmarks = placed(name, whole_size) + (np.array(image_size[::-1]) - whole_size[::-1]) / 2
     for other in _known().values():
         alike = (other.image_size, other.anchors) == (tuple(image_size), whole.anchors)
         if alike and np.allclose(other.landmarks, landmarks, atol=0.01):
             return other.name
     return f"{image_size[0]}x{image_size[1]}:{','.join(f'{number:.3f}' for number in landmarks.ravel())}"
+
+
+def placed(name: str, image_size: Sequence[int]) -> np.ndarray:
+    """Returns the landmarks of a template in crops of a size, as `photos.images.fit` makes them of its own.
+
+    Args:
+        name: Of the template, or its numbers.
+        image_size: (height, width) of the crops, pixels.
+
+    Returns: float32 [5, 2], pixels of these crops.
+    Raises: ValueError if there is no such template.
+    """
+    known = template(name)
+    after, before = np.array(image_size[::-1]), np.array(known.image_size[::-1])  # width, height
+    scale = (after / before).max()
+    return np.float32((known.landmarks + 0.5) * scale + (after - scale * before) / 2 - 0.5)
+
+
+def differ(first: str | None, second: str | None, image_size: Sequence[int]) -> bool:
+    """Returns whether crops of two templates have their landmarks in other places when fitted to a size.
+
+    Args:
+        first: Name or numbers; None or "unknown" differs from none. A name that is none of `names()` differs from all
+            others.
+        second: The same.
+        image_size: (height, width), pixels.
+    """
+    if first == second or {first, second} & {None, UNKNOWN}:
+        return False
+    try:
+        apart = np.abs(placed(str(first), image_size) - placed(str(second), image_size)).max()
+    except ValueError:
+        return True
+    return bool(apart > _SAME * image_size[0])
 
 
 def _known() -> dict[str, Template]:

@@ -33,11 +33,13 @@ def min_photos_flag() -> flags.FlagHolder:
     return flags.DEFINE_integer("min_photos", 1, "People with fewer good photos are left out.", lower_bound=1)
 
 
-def template_flag(default: str | None = "arcface", what: str = "What the photos are aligned to.") -> flags.FlagHolder:
+def template_flag(
+    default: str | None = None, what: str = "What the photos are aligned to, as arcface; default: not known."
+) -> flags.FlagHolder:
     """Returns --template: where the landmarks of aligned photos lie.
 
     Args:
-        default: Taken if the flag is not given.
+        default: Taken if the flag is not given; None: what the photos themselves say, if they do.
         what: For the help.
     """
     return flags.DEFINE_string("template", default, what)

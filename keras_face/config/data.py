@@ -81,6 +81,9 @@ class DatasetConfig:
     )
     train_list: str = setting("", "List file of photos, `path label` or `path,label` a line (margin-centre-face).")
     prefix: str = setting("", "Folder that the paths of train_list start from.")
+    template: str = setting(
+        "", "What the photos are aligned to, as arcface; empty: what their folder's own record, or the records, say."
+    )
     mxrec: str = setting("", "Refused: InsightFace's .rec files must become records first.")
 
 

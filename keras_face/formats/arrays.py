@@ -55,7 +55,7 @@ def write_arrays(
     images_key: str = "images",
     labels_key: str = "labels",
     quality: int = 0,
-    template: str = "arcface",
+    template: str | None = None,
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
@@ -70,7 +70,7 @@ def write_arrays(
         images_key: Name of the array of photos in an .npz file.
         labels_key: Name of the array of labels in an .npz file.
         quality: Of the JPEG files, 1 to 100; 0: PNG, which keeps every pixel.
-        template: What the photos are aligned to.
+        template: What the photos are aligned to; None: nobody knows.
         min_photos: People with fewer photos are left out, >= 1.
         set_size: Photos of one person in a record, at most.
         progress: Whether to show a progress bar.

@@ -74,7 +74,7 @@ def write_packed(
     output: writing.Output | str | os.PathLike,
     *,
     source: str,
-    template: str = "arcface",
+    template: str | None = None,
     skipped: Sequence[tuple[str, str]] = (),
     image_size: tuple[int, int] | None = None,
     min_photos: int = 1,
@@ -90,7 +90,7 @@ def write_packed(
         load_photo: From a photo's number to its JPEG or PNG file; picklable.
         output: Where to.
         source: How the dataset was made.
-        template: What the photos are aligned to.
+        template: What the photos are aligned to; None: nobody knows.
         skipped: Name and reason of what was left out already.
         image_size: (height, width) that the photos must have; None: what most have.
         min_photos: People with fewer good photos are left out, >= 1.
@@ -102,7 +102,7 @@ def write_packed(
     for name, value in (("min_photos", min_photos), ("set_size", set_size)):
         if value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
-    size = image_size or _most_common(packed.sizes)
+    size = image_size or most_common(packed.sizes)
     too_large = packed.sizes.prod(axis=1) > max_pixels()
     good = (packed.sizes == size).all(axis=1) & (packed.sizes > 0).all(axis=1) & ~too_large
     skipped = list(skipped)
@@ -133,10 +133,10 @@ def write_packed(
         total=sum(-(-len(rows) // set_size) for rows in people),
         progress=progress,
     )
-    return photo_sets.summary(len(people), len(rows), skipped)
+    return photo_sets.summary(len(people), len(rows), skipped, template)
 
 
-def _most_common(sizes: np.ndarray) -> tuple[int, int]:
+def most_common(sizes: np.ndarray) -> tuple[int, int]:
     """Returns the (height, width) that most photos have; of equals the largest."""
     counts = Counter(map(tuple, sizes[(sizes > 0).all(axis=1)].tolist()))
     return max(counts, key=lambda size: (counts[size], size), default=(0, 0))

@@ -86,7 +86,7 @@ def write_from_rec(
     *,
     labels_from: str = "agreed",
     colour_order: str | None = None,
-    template: str = "arcface",
+    template: str | None = None,
     min_photos: int = 1,
     set_size: int = 1,
     skip_damaged: bool = False,
@@ -103,7 +103,8 @@ def write_from_rec(
         output: Where to.
         labels_from: Whose labels: "headers", "identities" or "agreed"; see `rec_layout.read_photos`.
         colour_order: "rgb" or "bgr", of photos that are arrays or bare pixels; None: these are refused.
-        template: What the photos are aligned to.
+        template: What the photos are aligned to; None: "arcface" if most are 112x112, as in all of InsightFace's
+            sets, else nobody knows.
         min_photos: People with fewer good photos are left out, >= 1.
         set_size: Photos of one person in a record, at most.
         skip_damaged: Leave out what cannot be read, instead of raising.
@@ -145,7 +146,7 @@ def write_from_rec(
             source=f"{path}, labels: {labels_from}, photos of each: {min_photos} or more, in a set: {set_size}",
             skipped=problems + notes,
             image_size=size,
-            template=template,
+            template=template or _template(size, sizes),
             min_photos=min_photos,
             set_size=set_size,
             progress=progress,
@@ -175,6 +176,11 @@ def _expected_size(path: Path, found: RecPhotos, problems: Problems) -> tuple[in
     if people.size and told.num_identities not in (people.size, people[-1] + 1):
         problems.append(("property", f"{told.num_identities} people, but {path.name} has {people.size}"))
     return told.image_size
+
+
+def _template(told: tuple[int, int] | None, sizes: np.ndarray) -> str | None:
+    """Returns what the photos are aligned to, as far as their size says it."""
+    return "arcface" if (told or packed.most_common(sizes)) == (112, 112) else None
 
 
 def _check(load: LoadImage, found: RecPhotos, progress: bool) -> tuple[np.ndarray, dict[int, str], frozenset[int]]:

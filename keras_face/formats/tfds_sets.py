@@ -45,7 +45,7 @@ def write_tfds(
     split: str = "train",
     image_key: str = "image",
     label_key: str = "label",
-    template: str = "unaligned",
+    template: str | None = None,
     min_photos: int = 1,
     set_size: int = 1,
     progress: bool = True,
@@ -63,7 +63,7 @@ def write_tfds(
         split: Which part, as "train", "train+test" or "train[:10%]".
         image_key: Name of the photo among the features; "a/b" is b within a.
         label_key: Name of the person among the features: a ClassLabel, text or a whole number.
-        template: What the photos are aligned to; most sets are not.
+        template: What the photos are aligned to; None: nobody knows.
         min_photos: People with fewer good photos are left out, >= 1.
         set_size: Photos of one person in a record, at most.
         progress: Whether to show progress bars.

@@ -15,7 +15,7 @@ from keras_face.inspection.facts import Scan, scan
 from keras_face.inspection.findings import ERROR, NOTE, WARNING, Finding, Report
 from keras_face.inspection.people_checks import check_head, check_people, check_shared_names, photos_per_person
 from keras_face.inspection.photo_checks import check_photos, colour_share, grey_photos, most_common_size
-from keras_face.inspection.placement import Placement, check_placement, place
+from keras_face.inspection.placement import Placement, check_placement, check_templates, place
 from keras_face.inspection.shared_people import check_shared_people
 from keras_face.inspection.sources import Photos
 
@@ -62,6 +62,7 @@ def inspect(
     for number, first in enumerate(datasets):
         for second in datasets[number + 1 :]:
             findings += check_shared_names(first, second)
+            findings += check_templates(first, second)
     if embedder is not None and len(datasets) > 1:
         findings += check_shared_people(datasets, embedder, progress)
     _draw(folder, datasets, scans, placements, groups)

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 
 from keras_face.alignment.detector import Detector
-from keras_face.alignment.templates import template
+from keras_face.alignment.templates import placed
 from keras_face.alignment.transform import similarity
 from keras_face.inspection.facts import Scan, decode_all
 from keras_face.inspection.findings import ERROR, LOOK, NOTE, WARNING, Entry, Finding
 from keras_face.inspection.photo_checks import identity_name
 from keras_face.inspection.sources import Photos
+from keras_face.photos.template import UNKNOWN
 
 HEIGHT = 112  # of the crops as the detector sees them; distances are in pixels of these
 # LFW, 120 crops, median distance: aligned 2.8; shifted by 4 pixels 4.7, by 8 7.9; turned by 10 degrees 5.0; 15 %
@@ -76,7 +77,7 @@ def place(photos: Photos, scan: Scan, sample_size: int, seed: int = 0) -> Placem
     good = np.flatnonzero(scan.good)
     size = tuple(np.median([scan.facts["height"][good], scan.facts["width"][good]], axis=1).astype(int).tolist())
     try:
-        expected = expected_landmarks(photos.template, size)
+        expected = expected_landmarks(supposed_template(photos), size)
     except ValueError:
         return None
     numbers = np.sort(np.random.default_rng(seed).permutation(good)[:sample_size])
@@ -90,6 +91,11 @@ def place(photos: Photos, scan: Scan, sample_size: int, seed: int = 0) -> Placem
     return Placement(numbers, landmarks, expected)
 
 
+def supposed_template(photos: Photos) -> str:
+    """Returns what photos are aligned to, and of those of which nobody knows it what most are."""
+    return "arcface" if photos.template == UNKNOWN else photos.template
+
+
 def expected_landmarks(name: str, image_size: tuple[int, int]) -> np.ndarray:
     """Returns the landmarks of a template in crops of a size, as `images.fit` makes them of its own: float32 [5, 2].
 
@@ -99,11 +105,7 @@ def expected_landmarks(name: str, image_size: tuple[int, int]) -> np.ndarray:
 
     Raises: ValueError if there is no such template.
     """
-    known = template(name)
-    height, width = image_size
-    scale = max(height / known.image_size[0], width / known.image_size[1])
-    margin = (np.array([width, height]) - scale * np.array(known.image_size[::-1])) / 2
-    return np.float32(((known.landmarks + 0.5) * scale + margin) * (HEIGHT / height) - 0.5)
+    return np.float32((placed(name, image_size) + 0.5) * (HEIGHT / image_size[0]) - 0.5)
 
 
 def check_placement(photos: Photos, placement: Placement | None) -> list[Finding]:
@@ -112,7 +114,7 @@ def check_placement(photos: Photos, placement: Placement | None) -> list[Finding
     if not photos.made_of_records:
         align = f"python -m tfrecords_tools.align --source {photos.path} --output_dir {photos.path}_aligned"
     if placement is None:
-        what = f"the template {photos.template!r} is unknown, so nobody can say whether the faces are on it"
+        what = f"the template {photos.template!r} is none that is known, so nobody can say whether the faces are on it"
         return [Finding(NOTE, "template", what, align)]
     if placement.found < _FEWEST_FOUND:
         what = (
@@ -122,18 +124,34 @@ def check_placement(photos: Photos, placement: Placement | None) -> list[Finding
         return [Finding(WARNING, "alignment", what, align, _entries(photos, placement, np.isnan(placement.distances)))]
     # The comparison with NaN is false: photos without a face are no outliers.
     outliers = _entries(photos, placement, placement.distances > _ONE_OFF)
-    told = f"{placement.median:.1f} pixels from the template {photos.template} (of a crop 112 high; aligned: about 3)"
+    name = supposed_template(photos)
+    told = f"{placement.median:.1f} pixels from the template {name} (of a crop 112 high; aligned: about 3)"
     if placement.median > _OFF:
         severity = ERROR if placement.median > _FAR_OFF else WARNING
         what = f"the faces are not aligned: in the median {told}; together {placement.tendency()}"
         return [Finding(severity, "alignment", what, align, outliers)]
+    unsaid = []
+    if photos.template == UNKNOWN:
+        say = f"--template {name} when records are written, or template = {name} in the dataset's section of a config"
+        what = f"nobody said what the photos are aligned to; the faces are {told}"
+        unsaid = [Finding(NOTE, "template", what, say)]
     if outliers:
         what = (
             f"{len(outliers)} of {len(placement.numbers)} crops that were looked at are more than {_ONE_OFF:.0f} "
             f"pixels off the template, or show another face too; in the median {told}"
         )
-        return [Finding(NOTE, "alignment", what, f"look at the list; {align}", outliers)]
-    return []
+        return [*unsaid, Finding(NOTE, "alignment", what, f"look at the list; {align}", outliers)]
+    return unsaid
+
+
+def check_templates(first: Photos, second: Photos) -> list[Finding]:
+    """Returns whether two datasets are aligned differently."""
+    if first.template == second.template or UNKNOWN in (first.template, second.template):
+        return []
+    what = f"{first.name} is aligned to {first.template}, {second.name} to {second.template}: no training mixes them"
+    source = f"--source PHOTOS --output_dir {second.path}_aligned  # of the whole photos"
+    mend = f"python -m tfrecords_tools.align --template {first.template} {source}"
+    return [Finding(WARNING, "template", what, mend)]
 
 
 def _entries(photos: Photos, placement: Placement, chosen: np.ndarray) -> list[Entry]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_face.backend import tf
 from keras_face.photos.people import list_people
+from keras_face.photos.template import UNKNOWN, agreed
 from keras_face.records import writing
 from keras_face.records.dataset import RECORD_OVERHEAD
 
@@ -97,10 +98,11 @@ class FolderPhotos:
         labels: int64 [photos].
         identities: Names of the people's folders, sorted.
         image_size: None: any.
-        template: "arcface".
+        template: What the photos are aligned to, by the record of their folders.
         refused: Name and reason of what is neither a person's folder nor a photo in one.
 
-    Raises: ValueError as `photos.people.list_people`, or if there is no photo in a person's folder.
+    Raises: ValueError as `photos.people.list_people` and `photos.template.agreed`, or if there is no photo in a
+        person's folder.
     """
 
     made_of_records = False
@@ -110,12 +112,12 @@ class FolderPhotos:
         listing = list_people(self.path)
         self.name = self.path.resolve().name
         self.image_size: tuple[int, int] | None = None
-        self.template = "arcface"
         self.identities: Sequence[str] = list(listing.photos)
         self.refused: Sequence[tuple[str, str]] = listing.skipped
         self._names = [name for names in listing.photos.values() for name in names]
         labels = [label for label, names in enumerate(listing.photos.values()) for _ in names]
         self.labels = np.array(labels, np.int64)
+        self.template = agreed(self.path / person for person in self.identities) or UNKNOWN
         if not labels:
             raise ValueError(f"expected a folder of photos per person in {path}, got no photo in one")
 

@@ -1,17 +1,23 @@
 """Where embeddings come from: photos through a model, or a file of embeddings."""
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_face.alignment.templates import differ
 from keras_face.evaluation.features import Features
 from keras_face.evaluation.results import Origin
-from keras_face.export import EmbedderLike
+from keras_face.export import Embedder, EmbedderLike
 from keras_face.measurement.cache import EmbeddingCache
 from keras_face.measurement.embedders import model_hash
 from keras_face.measurement.photos import Photo, content_hash, embed
+from keras_face.photos.template import recorded
+
+logger = logging.getLogger("keras_face")
 
 FLIP = {True: "each photo with its mirror image, unit(unit + unit)", False: "each photo alone, no mirror image"}
 Locate = Callable[[str], Photo]  # from a protocol's key to its photo
@@ -55,11 +61,12 @@ class PhotoSource:
         self._model_hash = model_hash(embedder) if hashes else None
 
     def __call__(self, keys: Sequence[str], locate: Locate) -> Embedded:
-        """Returns the embeddings of the keys.
+        """Returns the embeddings of the keys, and warns if the photos are aligned otherwise than the model's are.
 
         Raises: FileNotFoundError and ValueError as `photos.embed`.
         """
         photos = [locate(key) for key in keys]
+        _warn_of_template(self.embedder, photos)
         if not self._hashes:
             return Embedded(self._features(keys, *embed(self.embedder, photos, flip=self.flip)), None)
         data_hash = content_hash(photos) if photos else None
@@ -80,6 +87,20 @@ class PhotoSource:
 
     def _features(self, keys: Sequence[str], embeddings: np.ndarray, norms: np.ndarray) -> Features:
         return Features(tuple(keys), embeddings, norms, self.embedder.name)
+
+
+def _warn_of_template(embedder: EmbedderLike, photos: Sequence[Photo]) -> None:
+    """Warns of photos whose own record and the model's facts name templates that differ."""
+    if not isinstance(embedder, Embedder):
+        return
+    expected = embedder.facts.get("template")
+    folders = {os.path.dirname(photo) for photo in photos if isinstance(photo, (str, os.PathLike))}
+    for name, folder in recorded(folders).items():
+        if differ(name, expected, embedder.image_size):
+            logger.warning(
+                "%s: the photos are aligned to %s, but the model was trained on crops aligned to %s",
+                *(folder, name, expected),
+            )
 
 
 class FeatureSource:

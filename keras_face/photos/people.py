@@ -10,8 +10,9 @@ from pathlib import Path
 from keras_face.photos import checked
 from keras_face.photos.files import unlike_a_photo
 from keras_face.photos.lists import HIDDEN, is_folder, is_hidden
+from keras_face.photos.template import RECORD
 
-_REPORTS = ("aligned.jsonl", "skipped.csv")  # what `align` leaves beside the folders of crops
+_REPORTS = (RECORD, "skipped.csv")  # what `align` leaves beside the folders of crops
 
 
 @dataclasses.dataclass(frozen=True)

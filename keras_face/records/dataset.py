@@ -31,7 +31,7 @@ class DatasetInfo:
         num_identities: Labels 0, 1, ... are these.
         num_sequences: Labels -1, -2, ... are these: sequences of unknown people.
         image_size: (height, width) of every image, pixels.
-        template: What the crops are aligned to.
+        template: What the crops are aligned to; "unknown" where nobody said it.
         colour_order: Of the encoded images: "rgb".
         source: How it was made.
         package_version: The keras_face that made it.

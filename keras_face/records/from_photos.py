@@ -16,6 +16,7 @@ def write_folder(
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
     decode: bool = False,
+    template: str | None = None,
 ) -> Summary:
     """Writes a folder with one folder of aligned photos per person as records, and returns the summary.
 
@@ -30,13 +31,14 @@ def write_folder(
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show progress bars.
         decode: Whether to decode every photo to see that it can be; else only those whose structure leaves a doubt.
+        template: What the photos are aligned to; None: what the folder's own record says (`photos.template`).
 
-    Raises: ValueError: see `photos.people.scan` and `writing.write_records`.
+    Raises: ValueError: see `photos.people.scan`, `photos.template.agreed` and `writing.write_records`.
     """
     writing.check_new(output)
     found = people.scan(source, people_file, min_photos, image_size, progress, decode)
     how = f"folder {source}, people: {people_file or 'all'}, photos of each: {min_photos} or more, in a set: {set_size}"
-    return photo_sets.write_photos(found, output, set_size, how, progress)
+    return photo_sets.write_photos(found, output, set_size, how, template, progress)
 
 
 def write_list(
@@ -46,6 +48,7 @@ def write_list(
     set_size: int = 1,
     image_size: tuple[int, int] | None = None,
     progress: bool = True,
+    template: str | None = None,
 ) -> Summary:
     """Writes the photos of a list file as records, and returns the summary; the rest is as in `write_folder`.
 
@@ -58,8 +61,10 @@ def write_list(
         set_size: Photos in a record, at most.
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show progress bars.
+        template: What the photos are aligned to; None: what the records of their folders say (`photos.template`).
 
-    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `writing.write_records`.
+    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `photos.template.agreed`
+        and `writing.write_records`.
     """
     writing.check_new(output)
     photos: dict[int, list[checked.Photo]] = {}
@@ -75,4 +80,5 @@ def write_list(
         names.add(name)
         photos.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
     found = checked.check({str(label): photos[label] for label in sorted(photos)}, [], 1, image_size, progress)
-    return photo_sets.write_photos(found, output, set_size, f"list {list_file}, photos in a set: {set_size}", progress)
+    how = f"list {list_file}, photos in a set: {set_size}"
+    return photo_sets.write_photos(found, output, set_size, how, template, progress)

@@ -2,12 +2,16 @@
 
 import dataclasses
 import itertools
+import logging
 import math
 from collections.abc import Sequence
 from fractions import Fraction
 
 from keras_face.backend import tf
+from keras_face.photos.template import UNKNOWN
 from keras_face.records.dataset import DatasetInfo
+
+logger = logging.getLogger("keras_face")
 
 _MODULUS = 2**64
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: the multiples of it fill the circle most evenly
@@ -42,6 +46,11 @@ class Mixture:
         return sum(dataset.num_sequences for dataset in self.datasets)
 
     @property
+    def template(self) -> str:
+        """What the crops are aligned to, by those of the datasets that know it."""
+        return next((dataset.template for dataset in self.datasets if dataset.template != UNKNOWN), UNKNOWN)
+
+    @property
     def identity_offsets(self) -> tuple[int, ...]:
         """The label of each dataset's identity 0."""
         return _before([dataset.num_identities for dataset in self.datasets])
@@ -56,7 +65,7 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
     """Returns the mixture of datasets.
 
     Args:
-        datasets: At least one, each once, all aligned to one template.
+        datasets: At least one, each once, all aligned to one template; those that do not know theirs are warned of.
         weights: Share of each relative to the others; or all None or negative: by the number of photos, or of people
             and tracks with `balance`, but datasets of tracks alone have half together, beside those of people (SeqFace:
             one to one). Not both kinds: a weight of 1 beside a photo count is a trap.
@@ -69,9 +78,7 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
     paths = [dataset.path.resolve() for dataset in datasets]
     if twice := {str(path) for path in paths if paths.count(path) > 1}:
         raise ValueError(f"each dataset can be mixed in once, or its people would count twice; got {twice} again")
-    if len({dataset.template for dataset in datasets}) > 1:
-        templates = ", ".join(f"{dataset.name}: {dataset.template}" for dataset in datasets)
-        raise ValueError(f"datasets must be aligned to the same template, got {templates}")
+    _check_templates(datasets)
     given = [weight for weight in weights if weight is not None and not weight < 0]
     if not given:
         given = [
@@ -85,6 +92,17 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
     elif len(given) < len(weights) or not all(0 < weight < math.inf for weight in given):
         raise ValueError(f"weights must be all positive, or all None or negative (automatic), got {list(weights)}")
     return Mixture(tuple(datasets), tuple(weight / sum(given) for weight in given), balance)
+
+
+def _check_templates(datasets: Sequence[DatasetInfo]) -> None:
+    """Raises ValueError where datasets are aligned differently, and warns where it is not known whether they are."""
+    found = {dataset.template for dataset in datasets}
+    if len(found) < 2:
+        return
+    told = ", ".join(f"{dataset.name}: {dataset.template}" for dataset in datasets)
+    if len(found - {UNKNOWN}) > 1:
+        raise ValueError(f"datasets must be aligned to the same template, got {told}")
+    logger.warning("the datasets may be aligned differently: %s; a section's `template` says it", told)
 
 
 def _tracks_alone(dataset: DatasetInfo) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_face import synthetic
 from keras_face.config import DatasetConfig, LfwConfig, SyntheticConfig, YtfConfig
+from keras_face.photos.template import UNKNOWN, agreed
 from keras_face.records import from_photos
 from keras_face.records.writing import DatasetInfo, FaceSet, open_dataset, write_records
 from keras_face.synthetic.camera import SIZE
@@ -111,12 +112,13 @@ def _drawn_tracks(drawn: SyntheticConfig, seed: int, output_dir: Path) -> Path:
             difficulty=drawn.difficulty,
             first_person=_FIRST_OF_TRACKS,
         )
-    tracks = sorted(photos.iterdir())
+    tracks = sorted(path for path in photos.iterdir() if path.is_dir())
     face_sets = (
         FaceSet([frame.read_bytes() for frame in sorted(track.iterdir())], -1 - number, track.name)
         for number, track in enumerate(tracks)
     )
-    write_records(path, face_sets, identities=(), image_size=(SIZE, SIZE), source=f"folder {photos} of drawn tracks")
+    how = f"folder {photos} of drawn tracks"
+    write_records(path, face_sets, identities=(), image_size=(SIZE, SIZE), source=how, template=agreed([photos]))
     return path
 
 
@@ -133,16 +135,30 @@ def _records(name: str, section: DatasetConfig, output_dir: Path) -> DatasetInfo
                 min_photos=section.min_photos,
                 set_size=section.set_size,
                 progress=sys.stderr.isatty(),
+                template=section.template or None,
             )
         elif section.train_list:
             logger.info("writing the photos of %s as records into %s", section.train_list, records)
             summary = from_photos.write_list(
-                section.train_list, section.prefix, records, set_size=section.set_size, progress=sys.stderr.isatty()
+                section.train_list,
+                section.prefix,
+                records,
+                set_size=section.set_size,
+                progress=sys.stderr.isatty(),
+                template=section.template or None,
             )
         else:
             raise ValueError(f"[{name}] expected records, photos or train_list that exist; {records} does not")
         logger.info("%s", summary)
-    return open_dataset(records)
+    dataset = open_dataset(records)
+    if section.template not in ("", dataset.template):
+        if dataset.template != UNKNOWN:
+            raise ValueError(
+                f"[{name}] template: expected {dataset.template}, which the records {records} say, or nothing, "
+                f"got {section.template}"
+            )
+        dataset = dataclasses.replace(dataset, template=section.template)
+    return dataset
 
 
 def test_sections(

@@ -24,6 +24,7 @@ from keras_face import __version__, files
 from keras_face.backend import tf
 from keras_face.photos.headers import is_photo
 from keras_face.photos.summary import write_skipped
+from keras_face.photos.template import UNKNOWN
 from keras_face.records.dataset import COLOUR_ORDER, FORMAT, INDEX_DTYPE, DatasetInfo, open_dataset, parse, shard_files
 
 
@@ -84,7 +85,7 @@ def write_records(
     image_size: Sequence[int],
     source: str,
     load: Callable[[Any], FaceSet] | None = None,
-    template: str = "arcface",
+    template: str | None = None,
     colour_order: str = COLOUR_ORDER,
     skipped: Sequence[tuple[str, str]] = (),
     total: int | None = None,
@@ -101,7 +102,7 @@ def write_records(
         image_size: (height, width) of all images, pixels.
         source: How the dataset was made, for its reader: a command, a path.
         load: Makes a face set of an item. Beam's workers call it, so there both must be picklable.
-        template: What the crops are aligned to.
+        template: What the crops are aligned to; None: nobody knows.
         colour_order: Of the encoded images; only "rgb" is taken.
         skipped: Name and reason of what was left out before, for `skipped.csv` beside the records.
         total: Number of items, for the progress bar.
@@ -134,7 +135,7 @@ def write_records(
             "num_identities": len(identities),
             "num_sequences": _count_labels(index["label"], identities),
             "image_size": [height, width],
-            "template": template,
+            "template": template or UNKNOWN,
             "colour_order": colour_order,
             "source": source,
             "package_version": __version__,

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from keras_face import files
 from keras_face.alignment.templates import Template
 from keras_face.photos.summary import write_skipped
+from keras_face.photos.template import write_record
 from keras_face.records import writing
 from keras_face.sequences.store import StoredTrack, face_set
 
@@ -59,15 +60,19 @@ def write_folders(
     path: Path,
     tracks: Sequence[StoredTrack],
     identities: Sequence[str],
+    template: Template,
     skipped: Sequence[tuple[str, str]],
     progress: bool,
 ) -> None:
     """Writes `person/number/frame.jpg`, and beside the people `tracks.csv` and `skipped.csv`; whole or not at all.
 
+    The record of what they are aligned to lies there too, see `photos.template`.
+
     Args:
         path: Folder to make.
         tracks: Labelled; a person's are numbered from 0, each unknown one is a person of its own, `unknown_000001`.
         identities: Names of the labels 0, 1, ...
+        template: What the crops are aligned to.
         skipped: Name and reason of what was left out.
         progress: Whether to show a progress bar.
 
@@ -86,6 +91,7 @@ def write_folders(
             folder.mkdir(parents=True)
             for frame, image in zip(track.frames, track.images(), strict=True):
                 (folder / f"{frame:06d}.jpg").write_bytes(image)
+        write_record(output, template.name)
         write_skipped(output, skipped)
         files.write_csv(output / "tracks.csv", _HEADER, _rows(tracks, identities, names))
 

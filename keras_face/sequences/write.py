@@ -98,7 +98,7 @@ def write_sequences(
             reasons = checked.some([f"{name} ({reason})" for name, reason in skipped])
             raise ValueError(f"expected at least one track in {source}, got none; left out: {reasons or 'nothing'}")
         if as_folders:
-            outputs.write_folders(path, stored, identities, skipped, progress)
+            outputs.write_folders(path, stored, identities, settings.template, skipped, progress)
         else:
             how = f"videos {source}, {_said(sampling)}, {_said(settings)}"
             outputs.write_records(output, stored, identities, settings.template, how, skipped, progress)

@@ -12,6 +12,7 @@ from keras_face.synthetic.people import Conditions
 
 # Eyes, tip of the nose, corners of the mouth in a 112x112 crop, left in the image first.
 # Source: insightface/utils/face_align.py, arcface_dst.
+TEMPLATE_NAME = "arcface"
 TEMPLATE = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
 )

@@ -4,20 +4,26 @@ Everything is a pure function of the seed. Person `index` of a seed is called `P
 every folder written with that seed and difficulty, so training and test people are disjoint exactly if their
 ranges of indices are: a set begins at its `first_person` and uses as many as its writer says.
 
+Beside the people lies the record of what they are aligned to, see `photos.template`.
+
 A writer refuses an output that exists and moves its folder into place when it is complete; a killed run leaves only
 `<output_dir>.incomplete`, which the next one removes.
 """
 
+import contextlib
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from keras_face.files import new_folder
 from keras_face.photos import encoding
+from keras_face.photos.template import write_record
 from keras_face.synthetic.face import draw
 from keras_face.synthetic.people import Conditions, Person, conditions, person, track_conditions
+from keras_face.synthetic.pose import TEMPLATE_NAME
 
 __all__ = [
     "Conditions",
@@ -56,7 +62,7 @@ def write_photos(
     Raises: ValueError if output_dir exists or a number is out of range.
     """
     _check_counts(num_people=num_people, photos_per_person=photos_per_person)
-    with new_folder(output_dir) as folder:
+    with _new_folder(output_dir) as folder:
         _write_people(folder, range(first_person, first_person + num_people), photos_per_person, seed, difficulty)
 
 
@@ -96,7 +102,7 @@ def write_lfw_style(
             lines.append(f"{_name(start + index)}\t{first + 1}\t{second + 1}")
         for index, first, other, second in _impostor_pairs(random, pairs_per_fold, people_per_fold, photos_per_person):
             lines.append(f"{_name(start + index)}\t{first + 1}\t{_name(start + other)}\t{second + 1}")
-    with new_folder(output_dir) as folder:
+    with _new_folder(output_dir) as folder:
         people = range(first_person, first_person + num_folds * people_per_fold)
         _write_people(folder, people, photos_per_person, seed, difficulty)
         _write_lines(folder / "pairs.txt", lines)
@@ -160,7 +166,7 @@ def write_ytf_style(
     wrong = [candidates[i] for i in np.sort(random.permutation(len(candidates))[:num_mislabelled])]
     end = first_person + num_folds * people_per_fold
     stranger = {track: end + i for i, track in enumerate(wrong)}
-    with new_folder(output_dir) as folder:
+    with _new_folder(output_dir) as folder:
         for index, track in itertools.product(range(first_person, end), range(tracks_per_person)):
             shown = person(seed, stranger.get((index, track), index), difficulty)
             frames = track_conditions(seed, index, track, frames_per_track, difficulty)
@@ -190,7 +196,7 @@ def write_unknown_tracks(
     Raises: ValueError if output_dir exists or a number is out of range.
     """
     _check_counts(num_tracks=num_tracks, frames_per_track=frames_per_track)
-    with new_folder(output_dir) as folder:
+    with _new_folder(output_dir) as folder:
         for i in range(num_tracks):
             frames = track_conditions(seed, first_person + i, 0, frames_per_track, difficulty)
             _write_track(folder / f"track_{i + 1:05d}", person(seed, first_person + i, difficulty), frames)
@@ -236,6 +242,14 @@ def _write_jpeg(path: Path, image: np.ndarray) -> None:
 
 def _write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _new_folder(output_dir: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a folder to write into, with the record of what the photos are aligned to."""
+    with new_folder(output_dir) as folder:
+        write_record(folder, TEMPLATE_NAME)
+        yield folder
 
 
 def _check_counts(**counts: int) -> None:

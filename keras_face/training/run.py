@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_face import config as configuration
-from keras_face.alignment import templates
 from keras_face.backend import keras, tf
 from keras_face.config import Config, LatseConfig, TrainingConfig
 from keras_face.export import Embedder, ServedModel, export_model, load_embedder
@@ -27,6 +26,7 @@ from keras_face.training.collapse import CollapseAlarm, alarm_for
 from keras_face.training.console import ConsoleLine
 from keras_face.training.evaluation_sets import FIGURES, EvaluationSets
 from keras_face.training.feed import Feed
+from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
 from keras_face.training.log import log_to
 from keras_face.training.step_summaries import StepSummaries
@@ -71,7 +71,9 @@ def train(config: Config) -> dict[str, Any]:
 
         # 3. The data: what is not there as records yet is drawn or written first.
         mixture = _mixture(config, output_dir)
-        template = _template(config, mixture)
+        template = input_template(config.data, mixture)
+        if config.augmentation.mask:
+            warn_of_masks(config.data, mixture)
         identities = named_prototypes.names_of(mixture.datasets)
         batches = Batches(
             mixture,
@@ -247,12 +249,6 @@ def _mixture(config: Config, output_dir: Path) -> Mixture:
     mixture = mix(datasets, weights, balance=data.balance)
     logger.info("%s", mixing_table(mixture))
     return mixture
-
-
-def _template(config: Config, mixture: Mixture) -> str:
-    """Returns what the network's input is aligned to: with `crop_from` the middle of the crops."""
-    template, data = mixture.datasets[0].template, config.data
-    return templates.of_window(template, data.crop_from, data.image_size) if data.crop_from else template
 
 
 def _mean_images(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_face.alignment import templates
 from keras_face.backend import tf
 from keras_face.config import TeacherConfig, load
 from keras_face.export import Embedder, ServedModel, find_version, load_embedder, load_weights
@@ -46,6 +47,7 @@ class Teacher:
         self._embedder = embedder
         self.name = embedder.name
         self.embedding_size = embedder.embedding_size
+        self.image_size: tuple[int, int] = embedder.image_size
         self.template: str | None = embedder.facts.get("template") if isinstance(embedder, Embedder) else None
         self.num_identities: int | None = None
         if identities is None:
@@ -103,7 +105,7 @@ def read_teacher(
         teacher.embedding_size,
         f", prototypes of all {len(identities)} people" if by_identity else "",
     )
-    if teacher.template not in (None, template):
+    if templates.differ(teacher.template, template, teacher.image_size):
         logger.warning("the teacher saw crops aligned to %s, those here are to %s", teacher.template, template)
     return teacher
 

@@ -14,10 +14,11 @@ from keras_face.alignment import templates
 from keras_face.alignment.aligner import Aligner, Crop
 from keras_face.alignment.crop_files import align_folder, align_records
 from keras_face.alignment.detector import Detector, Face
-from keras_face.alignment.journal import NAME, open_journal
+from keras_face.alignment.journal import open_journal
 from keras_face.alignment.landmark_files import ListedLandmarks
 from keras_face.photos.files import PhotoError, read_photo
 from keras_face.photos.lists import crop_names, list_files
+from keras_face.photos.template import RECORD
 from keras_face.records import dataset
 
 TEMPLATE = templates.template("arcface112x96")
@@ -31,7 +32,10 @@ def save(path: Path, value: int = 90, size: tuple[int, int] = (112, 96)) -> Path
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {NAME, "skipped.csv"}
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {
+        RECORD,
+        "skipped.csv",
+    }
 
 
 def skipped(folder: Path) -> dict[str, str]:
@@ -225,7 +229,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert done == names[:6]
     (output / "5.jpg").write_bytes((output / "5.jpg").read_bytes()[:-9])  # as after a power cut
     (output / "4.jpg").unlink()
-    with open(output / NAME, "a") as file:
+    with open(output / RECORD, "a") as file:
         file.write('{"name": "6.png", "pho')
     Counted.seen, Counted.stop_at = [], None
     summary = align_folder(source, output, Counted(TEMPLATE, None), progress=False)

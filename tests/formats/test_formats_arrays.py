@@ -95,6 +95,7 @@ def test_the_command_takes_arrays(tmp_path, monkeypatch, capsys):
     images, labels = save(tmp_path)
     out = tmp_path / "out"
     flags = ["--source", images, "--labels", labels, "--output_dir", out, "--min_photos", 2, "--colour_order", "bgr"]
+    flags += ["--template", "arcface"]
     done = run(monkeypatch, capsys, "from_np", *flags)
     assert done[:2] == (0, f"{out}: 2 people, 6 photos, 1 skipped\n        1  fewer than 2 good photos\n")
     assert skipped(out) == [("7", "fewer than 2 good photos")]
@@ -105,9 +106,11 @@ def test_the_command_takes_lists(tmp_path, monkeypatch, capsys):
     (tmp_path / "c.png").write_bytes(png(2))
     (tmp_path / "list.txt").write_text("a b.jpg,5\nc.png,3\n")
     out = tmp_path / "out"
-    done = run(monkeypatch, capsys, "from_list", "--list", tmp_path / "list.txt", "--output_dir", out)
+    flags = ["--list", tmp_path / "list.txt", "--output_dir", out, "--template", "arcface112x96"]
+    done = run(monkeypatch, capsys, "from_list", *flags)
     assert done[:2] == (0, f"{out}: 2 people, 2 photos, 0 skipped\n")
     assert photos(out) == [("3", png(2)), ("5", jpeg(1))]
+    assert writing.open_dataset(out).template == "arcface112x96"
     (tmp_path / "list.txt").write_text("c.png three\n")
     done = run(monkeypatch, capsys, "from_list", "--list", tmp_path / "list.txt", "--output_dir", tmp_path / "new")
     assert done[0] == 1
@@ -174,7 +177,7 @@ def test_a_set_of_tfds_becomes_records_byte_for_byte(tmp_path, people_set, key):
     dataset = writing.open_dataset(tmp_path / "out")
     assert photos(tmp_path / "out") == expected(key)
     assert dataset.identities == {"label": ("first", "second"), "who": ("Al", "Zoë"), "in/number": ("3", "12")}[key]
-    assert dataset.template == "unaligned"
+    assert dataset.template == "unknown"
     ((name, reason),) = skipped(tmp_path / "out")
     assert name.startswith({"label": "second/", "who": "Al/", "in/number": "3/"}[key])
     assert reason == "9x9, expected height x width 12x10"

@@ -445,7 +445,19 @@ def test_nothing_is_left_of_an_output_that_could_not_be_finished(tmp_path, monke
 def test_the_commands_say_what_they_did_or_what_is_wrong(tmp_path, monkeypatch, capsys):
     rec = write_rec(tmp_path / "faces" / "train.rec", insightface())
     out, back = tmp_path / "out", tmp_path / "back"
-    done = run(monkeypatch, capsys, "from_mxnet", "--source", rec.parent, "--output_dir", out, "--set_size", 2)
+    done = run(
+        monkeypatch,
+        capsys,
+        "from_mxnet",
+        "--source",
+        rec.parent,
+        "--output_dir",
+        out,
+        "--set_size",
+        2,
+        "--template",
+        "mine",
+    )
     assert done[:2] == (0, f"{out}: 3 people, 6 photos, 0 skipped\n")
     assert json.loads((out / "metadata.json").read_text())["keras_face"]["num_records"] == 4
     done = run(monkeypatch, capsys, "to_mxnet", "--records", out, "--output_dir", back)

@@ -12,6 +12,7 @@ from keras_face import synthetic
 from keras_face.backend import tf
 from keras_face.inspection import doctor, findings, sources
 from keras_face.photos.images import decode
+from keras_face.photos.template import write_record
 from keras_face.records import from_photos, writing
 
 PEOPLE, PHOTOS = 12, 4
@@ -33,11 +34,13 @@ def as_folder(photos: dict[str, bytes], folder):
     for name, content in photos.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    write_record(folder, "arcface")
     return sources.FolderPhotos(folder)
 
 
 def as_records(photos: dict[str, bytes], folder, image_size=(112, 112), **options):
     """Writes records without looking at the photos."""
+    options.setdefault("template", "arcface")
     people = sorted({name.split("/")[0] for name in photos})
     sets = (writing.FaceSet([content], people.index(name.split("/")[0]), name) for name, content in photos.items())
     writing.write_records(
@@ -334,6 +337,30 @@ def test_drawn_faces_beside_the_template_are_an_error_that_says_where_they_lie(p
     assert "tfrecords_tools.align" in finding.mend
     right = float(finding.what.split("together ")[1].split(" pixels")[0])
     assert right == pytest.approx(9, abs=1.5)
+
+
+def test_photos_of_which_nobody_knows_the_template_are_looked_at_as_most_are_aligned(photos, tmp_path):
+    dataset = as_records(photos, tmp_path / "set", template=None)
+    finding = only(inspect(dataset, folder=tmp_path / "report", detected_photos=20), "template")
+    assert finding.severity == "note"
+    assert "nobody said what the photos are aligned to; the faces are" in finding.what
+    assert "--template arcface" in finding.mend
+
+
+def test_datasets_that_no_training_mixes_are_a_warning_that_names_both_templates(photos, tmp_path):
+    first = as_records(photos, tmp_path / "first")
+    same, other = as_records(photos, tmp_path / "same"), as_records(photos, tmp_path / "other", template="seqface144")
+    assert not [f for f in inspect(first, same, folder=tmp_path / "report").findings if f.kind == "template"]
+    finding = only(inspect(first, other, folder=tmp_path / "report"), "template")
+    assert finding.severity == "warning"
+    assert "first is aligned to arcface, other to seqface144" in finding.what
+
+
+def test_a_folder_of_photos_has_the_template_of_its_record(drawn, tmp_path):
+    assert sources.FolderPhotos(drawn).template == "arcface"
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / "Ann" / "1.jpg").write_bytes(b"")
+    assert sources.FolderPhotos(tmp_path).template == "unknown"
 
 
 @pytest.mark.parametrize(

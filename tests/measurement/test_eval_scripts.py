@@ -27,6 +27,7 @@ from keras_face.evaluation.features import (
 )
 from keras_face.evaluation.scores import kfold_accuracy
 from keras_face.export import WARM_UP, ServedModel, export_model, load_embedder
+from keras_face.photos.template import write_record
 from keras_face.records import writing
 
 
@@ -133,6 +134,16 @@ def results_of(folder, kind="results"):
 def lfw_similarity(served, images):
     embeddings = {key: embed(served, image) for key, image in images.items()}
     return np.array([embeddings[i, 0, 1] @ embeddings[(i + shift) % 10, 1, 1] for shift in (0, 3) for i in range(10)])
+
+
+def test_photos_aligned_otherwise_than_the_models_are_warned_of(model_path, frames, run, tmp_path, caplog):
+    shutil.copytree(frames[0], tmp_path / "frames")
+    for name, warned in (("arcface", False), ("arcface112x96", True), ("unknown", False)):
+        write_record(tmp_path / "frames", name)
+        caplog.clear()
+        run("test_lfw", "--model_path", model_path, "--data", "frames", "--output_dir", "out", "--nocache")
+        expected = f"are aligned to {name}, but the model was trained on crops aligned to arcface"
+        assert any(expected in text for text in caplog.messages) == warned
 
 
 def test_lfw_prints_a_table_and_writes_what_the_model_gives(served, model_path, frames, tmp_path):

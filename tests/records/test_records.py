@@ -50,7 +50,7 @@ def test_written_face_sets_come_back_byte_for_byte(tmp_path):
 
 
 def test_tensorflow_datasets_reads_the_folder(tmp_path):
-    write(tmp_path / "set")
+    write(tmp_path / "set", template="arcface")
     builder = tfds.builder_from_directory(tmp_path / "set")
     assert builder.info.metadata["keras_face"]["template"] == "arcface"
     examples = {example["name"]: example for example in tfds.as_numpy(builder.as_dataset(split="train"))}

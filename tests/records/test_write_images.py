@@ -33,6 +33,7 @@ def make_people(root, **photos: int):
 
 
 def write(source, output_dir, *args, **options):
+    options.setdefault("template", "arcface")
     return from_photos.write_folder(source, output_dir, *args, progress=False, **options)
 
 
@@ -252,7 +253,7 @@ def test_the_command_writes_and_prints_a_summary_and_says_errors_in_one_line(tmp
             [*command, *flags], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
-    done = run("--set_size=2")
+    done = run("--set_size=2", "--template=arcface")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"out: 2 people, 4 photos, 1 skipped\n        1  {NO_PHOTO}\n"
     assert "checking: 100%" in done.stderr

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_face import synthetic
 from keras_face.alignment.detector import Face
 from keras_face.alignment.templates import template
 from keras_face.backend import tf
+from keras_face.photos.template import agreed
 from keras_face.records import streams, writing
 from keras_face.sequences import sheet, tracks, videos, write
+from keras_face.synthetic import writing as synthetic
 
 WIDTH, HEIGHT, BIT = 320, 240, 8  # of a drawn frame, and of the squares in its first row that say its number
 LANDMARKS = template("arcface").landmarks
@@ -485,6 +486,7 @@ def test_tracks_become_folders_in_the_layout_of_ytf(two_people, source, tmp_path
     frames = sorted((tmp_path / "out" / "Bo Brown" / "1").iterdir())
     assert [path.name for path in frames] == ["000014.jpg", "000016.jpg", "000018.jpg", "000021.jpg", "000023.jpg"]
     assert cv2.imread(str(frames[0])).shape == (112, 96, 3)
+    assert agreed([frames[0].parent]) == "arcface112x96"
     assert len(read_csv(tmp_path / "out" / "skipped.csv")) == 2
     assert [row[0] for row in read_csv(tmp_path / "out" / "tracks.csv")] == [
         "unknown_000001/0", "unknown_000002/0", "unknown_000003/0", "Bo Brown/0", "unknown_000004/0", "Bo Brown/1",

@@ -10,6 +10,7 @@ from keras_face.alignment import templates
 from keras_face.backend import keras, tf
 from keras_face.export import ServedModel, export_model, load_embedder, load_weights
 from keras_face.photos.images import standardise
+from keras_face.photos.template import write_record
 from keras_face.training import named_prototypes
 from keras_face.training.fine_tuning import freeze, learning_rate_factors, stages
 from keras_face.training.model import FaceModel
@@ -272,6 +273,18 @@ def test_an_export_of_random_windows_says_what_the_middle_one_is_aligned_to(tmp_
     template = load_embedder(tmp_path).facts["template"]
     assert template == templates.of_window("arcface", (18, 20), (16, 16))
     assert template.startswith("16x16:")
+
+
+def test_an_export_says_what_the_photos_were_aligned_to_and_masks_for_others_are_warned_of(trained, tmp_path):
+    own = tmp_path / "photos"
+    shutil.copytree(trained / "synthetic" / "train", own)
+    write_record(own, "seqface144")
+    run(tmp_path / "run", "data.train=own", f"own.photos={own}", "augmentation.mask=0.5")
+    assert load_embedder(tmp_path / "run").facts["template"] == "seqface144"
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "[augmentation] mask draws on crops aligned to arcface, those here are to seqface144" in log
+    assert load_embedder(trained).facts["template"] == "arcface"  # the drawn people's
+    assert "aligned to" not in (trained / "train.log").read_text()
 
 
 def test_a_run_that_goes_on_with_other_people_is_refused(trained, tmp_path):

@@ -1,0 +1,102 @@
+"""What photos are aligned to: said by the record of the folder that they are in, or by who knows it.
+
+`align`, and all that makes folders of aligned photos, leaves `aligned.jsonl` there, whose first line has the settings
+that the crops were made with; the template is one of these. It holds for all folders within, too.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RECORD = "aligned.jsonl"
+UNKNOWN = "unknown"  # what a dataset says of its template where nobody said it
+
+
+def first_line(settings: Mapping[str, Any]) -> str:
+    """Returns the first line of a record, without its end: the settings that a folder's crops were made with."""
+    return json.dumps({"settings": dict(settings)})
+
+
+def settings_in(path: str | os.PathLike, line: str) -> dict[str, Any]:
+    """Returns the settings in the first line of a record; `path` is for the error.
+
+    Raises: ValueError if the line is damaged.
+    """
+    try:
+        return dict(json.loads(line)["settings"])
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{path} is damaged: expected settings in its first line, got {line[:60]!r}") from None
+
+
+def write_record(folder: Path, template: str) -> None:
+    """Writes the record of a folder whose photos are all aligned to one template, by its name."""
+    (folder / RECORD).write_text(first_line({"template": template}) + "\n", encoding="utf-8")
+
+
+def recorded(folders: Iterable[str | os.PathLike]) -> dict[str | None, str]:
+    """Returns what the photos in folders are aligned to, by the record in each or in the nearest above it.
+
+    Args:
+        folders: That photos lie in.
+
+    Returns: The first folder of each name; that of None: the first that has no record.
+    Raises: ValueError if a record is damaged.
+    """
+    known: dict[str, str | None] = {}
+    found: dict[str | None, str] = {}
+    for folder in folders:
+        found.setdefault(_nearest(os.path.realpath(folder), known), os.fspath(folder))
+    return found
+
+
+def agreed(folders: Iterable[str | os.PathLike], given: str | None = None) -> str | None:
+    """Returns what the photos in folders are all aligned to, by their records or as given; None: nobody says it.
+
+    Args:
+        folders: That photos lie in.
+        given: What somebody says that they are aligned to; it need not say it where a record does.
+
+    Raises: ValueError that names both, if two records or a record and `given` differ; if there is a record of some
+        of the folders alone, and nothing is given; if a record is damaged.
+    """
+    found = recorded(folders)
+    names = [name for name in found if name is not None]
+    if len(names) > 1 or (names and None in found and not given):
+        told = [f"{folder}: {name or f'no {RECORD}'}" for name, folder in found.items()]
+        raise ValueError(f"expected photos aligned to one template, got {', '.join(told[:3])}")
+    if names and given not in (None, "", *names):
+        raise ValueError(
+            f"{found[names[0]]}: expected the template {names[0]}, which the photos' own {RECORD} says, got {given}"
+        )
+    return given or next(iter(names), None)
+
+
+def _nearest(folder: str, known: dict[str, str | None]) -> str | None:
+    """Returns the template by the record of a folder, or of the nearest above it that has one.
+
+    Args:
+        folder: Its real path.
+        known: Templates of folders that were looked at; gets those of this one and of the folders above it.
+    """
+    climbed = []
+    while folder not in known:
+        climbed.append(folder)
+        record = os.path.join(folder, RECORD)
+        above = os.path.dirname(folder)
+        if os.path.isfile(record):
+            known[folder] = _read(record)
+        elif above == folder:
+            known[folder] = None
+        else:
+            folder = above
+    name = known[folder]
+    known.update(dict.fromkeys(climbed, name))
+    return name
+
+
+def _read(path: str) -> str | None:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        line = file.readline()
+    return settings_in(path, line).get("template")
