@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
-from keras_face.photos.headers import is_photo
+from keras_face.photos.headers import is_photo, is_short
 from keras_face.photos.limit import max_pixels, too_many
 
 # Not all that Pillow knows: some of the rest are programs (EPS) or documents.
@@ -109,6 +109,10 @@ def _opened(photo: str | os.PathLike | bytes) -> Iterator[Image.Image]:
             with Image.open(file, formats=_formats()) as image:
                 if image.width * image.height > max_pixels():
                     raise PhotoError(too_many())
+                if image.format in ("JPEG", "MPO"):
+                    file.seek(0)
+                    if is_short(file.read()):
+                        raise PhotoError("damaged or cut off")
                 yield image
     except PhotoError:
         raise

@@ -28,20 +28,12 @@ class _Jpeg(NamedTuple):
     ordinary: bool  # a frame of 8 bits, grey or of three channels, that every decoder takes
     upright: bool  # nothing says that it is to be turned
     scan: int  # where the entropy-coded data's header begins
-    least_bits: int  # that its pixels take at least
+    least_bits: int  # that its pixels take at least, 0 where that is not known
 
 
 def is_photo(image_bytes: bytes) -> bool:
     """Returns whether the bytes begin as a JPEG or a PNG file does."""
     return image_bytes.startswith((_JPEG, _PNG))
-
-
-def stated_size(data: bytes) -> tuple[int, int] | None:
-    """Returns the (height, width) in the header of a JPEG or PNG file, as it is stored; None if there is none."""
-    try:
-        return _jpeg(data).size if data.startswith(_JPEG) else _png_size(data)
-    except (ValueError, IndexError, struct.error):
-        return None
 
 
 def is_plain(data: bytes) -> bool:
@@ -53,7 +45,7 @@ def is_plain(data: bytes) -> bool:
     try:
         if data.startswith(_JPEG):
             jpeg = _jpeg(data)
-            return jpeg.ordinary and jpeg.upright and _allowed(jpeg.size)
+            return jpeg.ordinary and jpeg.upright and _allowed(jpeg.size) and not _is_short(jpeg, len(data))
         return _allowed(_png_size(data)) and _png_is_plain(data)
     except (ValueError, IndexError, struct.error):
         return False
@@ -80,6 +72,18 @@ def whole_size(data: bytes) -> tuple[int, int] | None:
     except (ValueError, IndexError, struct.error):  # it ends within a header
         return None
     return size if good and _allowed(size) else None
+
+
+def is_short(data: bytes) -> bool:
+    """Returns whether a JPEG file has fewer bits than its pixels take at least; decoders make grey of what lacks."""
+    try:
+        return data.startswith(_JPEG) and _is_short(_jpeg(data), len(data))
+    except (ValueError, IndexError, struct.error):
+        return False
+
+
+def _is_short(jpeg: _Jpeg, end: int) -> bool:
+    return 8 * (end - jpeg.scan) < jpeg.least_bits
 
 
 def orientation(data: bytes) -> int:
@@ -124,13 +128,15 @@ def _jpeg(data: bytes) -> _Jpeg:
     if frame < 0:
         raise ValueError("no frame")
     precision, height, width, channels = struct.unpack_from(">BHHB", data, frame)
+    huffman = ordinary
     ordinary = ordinary and precision == 8 and channels in (1, 3)
     # Each block of 8 x 8 of the first channel takes a code, and another for its end if it is not coded in passes.
     sampling = data[frame + 7 : frame + 6 + 3 * channels : 3]
     across, down = sampling[0] >> 4, sampling[0] & 15
     most_across, most_down = max(s >> 4 for s in sampling), max(s & 15 for s in sampling)
     blocks = (height * down // most_down // 8) * (width * across // most_across // 8) if most_across * most_down else 0
-    return _Jpeg((height, width), ordinary, upright, position, blocks if progressive else 2 * blocks)
+    least_bits = 0 if not huffman else blocks if progressive else 2 * blocks
+    return _Jpeg((height, width), ordinary, upright, position, least_bits)
 
 
 def _is_whole_jpeg(data: bytes, jpeg: _Jpeg) -> bool:
