@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_face import alignment, backbones, evaluation, losses, records
+    from keras_face import alignment, backbones, evaluation, losses, records, testing
     from keras_face.config import load as load_config
     from keras_face.export import load_embedder
     from keras_face.records.dataset import open_dataset as open_records
@@ -23,7 +23,7 @@ __version__ = "0.2.0"
 # TensorFlow takes Keras from the tf-keras package, which is Keras 2, where this is set before `tf.keras` is used.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
-_MODULES = ("alignment", "backbones", "evaluation", "losses", "records")
+_MODULES = ("alignment", "backbones", "evaluation", "losses", "records", "testing")
 _NAMES = {
     "FaceModel": ("keras_face.training.model", "FaceModel"),
     "load_config": ("keras_face.config", "load"),
@@ -42,6 +42,7 @@ __all__ = [
     "losses",
     "open_records",
     "records",
+    "testing",
     "train",
 ]
 

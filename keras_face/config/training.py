@@ -22,6 +22,9 @@ class RunConfig:
         "Compute type; weights, losses and embeddings stay float32.",
         choices=("float32", "bfloat16", "float16"),
     )
+    plugins: tuple[str, ...] = setting(
+        (), "Modules of your own that are imported first, for the losses and networks that they register."
+    )
     deterministic: bool = setting(False, "Bit-identical operations on one device, slower (op determinism).")
 
 

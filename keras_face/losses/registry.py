@@ -260,7 +260,8 @@ def register(
         if issubclass(kind, Margin):
             entry = Entry(MarginSoftmax, formula, use, kind, defaults, source)
         elif issubclass(kind, keras.layers.Layer):
-            taken = _parameters(kind.call)
+            layer: type[keras.layers.Layer] = kind
+            taken = _parameters(layer.call)
             if missing := [each for each in ("embeddings", "labels", "training") if each not in taken]:
                 raise ValueError(f"call must take embeddings, labels and training; {kind.__name__} lacks {missing[0]}")
             entry = Entry(kind, formula, use, None, defaults, source)
@@ -327,7 +328,8 @@ def get(name: str, /, **values: Any) -> keras.layers.Layer:
 def _parameters(function: Any) -> dict[str, Any]:
     """Returns the named parameters of a class or function with their defaults."""
     parameters = inspect.signature(function).parameters.values()
-    return {each.name: each.default for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {each.name: each.default for each in parameters if each.kind not in several}
 
 
 def _check_known(what: str, value: str, known: list[str]) -> None:

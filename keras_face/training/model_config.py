@@ -32,7 +32,7 @@ def of(model: "FaceModel") -> dict[str, Any]:
         "name": model.name,
         "backbone": keras.saving.serialize_keras_object(model.backbone),
         "losses": losses,
-        "weights": {name: float(weight) for name, weight in model.loss_weights.items()},
+        "weights": dict(model.loss_weights),
         "weight_decay": model.weight_decay,
         "clip_norm": model.clip_norm,
         "accumulation_steps": model.accumulation_steps,

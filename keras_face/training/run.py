@@ -29,6 +29,7 @@ from keras_face.training.feed import Feed
 from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
 from keras_face.training.log import log_to
+from keras_face.training.plugins import import_plugins
 from keras_face.training.step_summaries import StepSummaries
 from keras_face.training.strategy import build_strategy, is_chief
 from keras_face.training.summaries import Summaries
@@ -52,8 +53,10 @@ def train(config: Config) -> dict[str, Any]:
         FloatingPointError: A loss became NaN or infinite; says which, at which step, on which photos.
         SystemExit: SIGTERM came; the run was saved first.
     """
-    # 1. The devices, before TensorFlow touches one; and mistakes in the losses, before anything is drawn or written.
+    # 1. What is not ours; the devices, before TensorFlow touches one; and mistakes in the losses, before anything is
+    #    drawn or written.
     run, training = config.run, config.training
+    import_plugins(run.plugins)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = build_strategy(run)

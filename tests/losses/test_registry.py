@@ -116,3 +116,27 @@ def test_a_network_that_gives_something_else_is_refused():
 
     with pytest.raises(ValueError, match=r"backbone 'wrong' must give \[batch, 5\], got \[None, 768\]"):
         keras_face.backbones.build("wrong", (16, 16, 3), 5)
+
+
+def test_a_loss_and_a_network_of_ones_own_can_be_checked_as_the_registered_ones_are():
+    half_cosine()
+    keras_face.testing.check_loss("half_cosine", settings={"scale": 2.0})
+
+    @losses.register("untidy")
+    class Untidy(keras.layers.Layer):
+        def call(self, embeddings, labels, training=False):
+            return tf.reduce_mean(embeddings)
+
+    with pytest.raises(AssertionError, match=r"untidy: check_values: losses must be one per example, \[10\], got \[\]"):
+        keras_face.testing.check_loss("untidy", label_range=None)
+    keras_face.testing.check_backbone("sphereface4")
+
+
+def test_a_formula_that_is_not_the_losss_is_found():
+    half_cosine()
+
+    def other(embeddings, labels, weights, held):
+        return np.zeros(len(labels))
+
+    with pytest.raises(AssertionError, match=r"(?s)half_cosine: check_values: .*Mismatched elements: 10 / 10"):
+        keras_face.testing.check_loss("half_cosine", other)

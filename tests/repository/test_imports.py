@@ -19,6 +19,7 @@ LINES = (
     ("records",),
     ("alignment", "formats", "export"),
     ("sequences", "inspection", "measurement"),
+    ("testing",),
     ("training",),
     ("recognition",),
     ("commands",),
