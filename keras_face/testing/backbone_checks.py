@@ -49,8 +49,9 @@ def check_backbone(name: str, image_size: Sequence[int] = (32, 32), embedding_si
         module.variables_of_model = list(model.variables)
         module.embed = tf.function(lambda batch: model(batch, training=False), [tf.TensorSpec([None, *shape])])
         tf.saved_model.save(module, folder)
-        served = tf.saved_model.load(folder).embed(images)
-        np.testing.assert_allclose(served, found, rtol=1e-4, atol=1e-5, err_msg=f"{name}: of its SavedModel")
+        served = tf.saved_model.load(folder)
+        what = f"{name}: of its SavedModel"
+        np.testing.assert_allclose(served.embed(images), found, rtol=1e-4, atol=1e-5, err_msg=what)
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
