@@ -4,19 +4,49 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
-PACKAGE = Path(__file__).with_name("keras_face") / "__init__.py"
+HERE = Path(__file__).resolve().parent
+PACKAGE = HERE / "keras_face" / "__init__.py"
+
+
+class WithRecipes(build_py):
+    """Puts recipes/ and config.ini.example, which a clone has beside the package, into it."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for path in [HERE / "config.ini.example", *sorted((HERE / "recipes").glob("*.ini"))]:
+                target = Path(self.build_lib, "keras_face", path.relative_to(HERE))
+                self.mkpath(str(target.parent))
+                self.copy_file(str(path), str(target))
+
 
 setup(
     name="keras_face",
     version=re.search(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.MULTILINE)[1],
     description="Train, measure and export face-embedding models with TensorFlow 2 and Keras.",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The keras_face authors",
     license="MIT",
-    python_requires=">=3.10",
+    keywords="face recognition, face embedding, metric learning, ArcFace, TensorFlow, Keras",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    cmdclass={"build_py": WithRecipes},
     packages=find_packages(include=["keras_face*", "tfrecords_tools*", "eval*"]),
     py_modules=["train_centre", "train_triplet"],
+    entry_points={"console_scripts": ["keras-face = keras_face.commands.dispatcher:main"]},
     install_requires=[
         "tensorflow>=2.15,<2.22",
         "tf-keras>=2.15,<2.22",

@@ -35,7 +35,7 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
     middle = np.array([width, height]) / 2
     ranks: dict[str, Callable[[Face], float]] = {
         "largest": lambda face: face.box[2] * face.box[3],
-        "central": lambda face: -np.linalg.norm(face.box[:2] + face.box[2:] / 2 - middle),
+        "central": lambda face: -float(np.linalg.norm(face.box[:2] + face.box[2:] / 2 - middle)),
         "best": lambda face: face.score,
     }
     return [max(faces, key=ranks[which])] if faces else []

@@ -104,7 +104,7 @@ def placed(name: str, image_size: Sequence[int]) -> np.ndarray:
     known = template(name)
     after, before = np.array(image_size[::-1]), np.array(known.image_size[::-1])  # width, height
     scale = (after / before).max()
-    return np.float32((known.landmarks + 0.5) * scale + (after - scale * before) / 2 - 0.5)
+    return ((known.landmarks + 0.5) * scale + (after - scale * before) / 2 - 0.5).astype(np.float32)
 
 
 def differ(first: str | None, second: str | None, image_size: Sequence[int]) -> bool:

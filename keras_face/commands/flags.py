@@ -1,13 +1,15 @@
 """The flags that commands share: where photos come from, where records go, what is evaluated, a configuration."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from keras_face import config
 from keras_face.photos import limit
-from keras_face.records import writing
+
+if TYPE_CHECKING:
+    from keras_face.records import writing
 
 flags.disclaim_key_flags()  # they are the flags of the command that asks for them, and in its --help
 
@@ -52,7 +54,7 @@ def pixel_limit_flag() -> None:
     )
 
 
-def output_flags() -> Callable[[], writing.Output]:
+def output_flags() -> "Callable[[], writing.Output]":
     """Returns a function that says where records go, after defining the flags for it: called where flags are."""
     pixel_limit_flag()
     path = flags.DEFINE_string("output_dir", None, "Folder of records to make; must not exist.", required=True)
@@ -65,7 +67,13 @@ def output_flags() -> Callable[[], writing.Output]:
     beam_options = flags.DEFINE_multi_string(
         "beam_option", [], "An option of the runner, as --beam_option=--direct_num_workers=2; can be repeated."
     )
-    return lambda: writing.Output(path.value, num_shards.value, beam_runner.value, tuple(beam_options.value))
+
+    def output() -> "writing.Output":
+        from keras_face.records import writing  # and TensorFlow, which `keras-face --help` does without
+
+        return writing.Output(path.value, num_shards.value, beam_runner.value, tuple(beam_options.value))
+
+    return output
 
 
 def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[[], dict[str, Any]]:
@@ -116,7 +124,7 @@ def training_flags(
         without_config: What is trained without --config, for the help.
     """
     pixel_limit_flag()
-    path = flags.DEFINE_string("config", None, f"INI file; none: {without_config}")
+    path = flags.DEFINE_string("config", None, f"INI file, or the name of a recipe; none: {without_config}")
     tiny = flags.DEFINE_bool("tiny", False, "Lay the file's section [tiny] over the rest: the same on drawn people.")
     more = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
     output_dir = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")

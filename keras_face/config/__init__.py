@@ -14,6 +14,7 @@ from keras_face.config.data import (
     YtfConfig,
 )
 from keras_face.config.familiar import FAMILIAR_FLAGS, check_flag, familiar
+from keras_face.config.finding import find_config, recipes
 from keras_face.config.ini import QUICK_START, load, section_text, write_config
 from keras_face.config.model import LatseConfig, LossConfig, ModelConfig, NamedLossConfig, TeacherConfig
 from keras_face.config.sections import SECTIONS, Config
@@ -42,7 +43,9 @@ __all__ = [
     "YtfConfig",
     "check_flag",
     "familiar",
+    "find_config",
     "load",
+    "recipes",
     "section_text",
     "write_config",
 ]

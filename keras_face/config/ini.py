@@ -10,6 +10,7 @@ from typing import Any
 from keras_face import files
 from keras_face.config.checks import check_together
 from keras_face.config.data import DatasetConfig
+from keras_face.config.finding import find_config
 from keras_face.config.model import DEFAULT_LOSSES, LossConfig, NamedLossConfig
 from keras_face.config.sections import SECTIONS, Config
 from keras_face.config.unknown import unknown_key
@@ -30,15 +31,17 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *
     """Returns the configuration of a file with overrides on top.
 
     Args:
-        path: INI file; None: every key at its default.
+        path: INI file, or the name of a recipe, as `lfw_view1`; None: every key at its default.
         overrides: `section.key=value` each; a later one wins.
         tiny: Whether the file's section `[tiny]`, lines `section.key = value`, is laid over the rest of it: the same
             code on a few drawn people.
 
     Raises:
+        FileNotFoundError: There is neither such a file nor such a recipe.
         ValueError: Unknown section or key (with the nearest known one), value of a wrong type or out of its range, or
             keys that contradict each other; the message names file, section and key.
     """
+    path = None if path is None else find_config(path)
     values = _given(path, overrides, tiny)
     sections, losses, datasets = {}, {}, {}
     for section, given in values.items():
@@ -84,11 +87,11 @@ def section_text(name: str, values: Mapping[str, Any], comments: Mapping[str, st
     return [*lines, ""]
 
 
-def _given(path: str | os.PathLike | None, overrides: Iterable[str], tiny: bool) -> _Given:
+def _given(path: Path | None, overrides: Iterable[str], tiny: bool) -> _Given:
     """Returns what file and overrides give, those of `[tiny]` between them; see `load`."""
     values: _Given = {}
     if path is not None:
-        for section, keys in _read(Path(path)).items():
+        for section, keys in _read(path).items():
             own = values.setdefault(" ".join(section.split()), {})
             own.update({key: (value, str(path)) for key, value in keys.items()})
     of_tiny = values.pop(_TINY, {})
@@ -107,8 +110,6 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         with path.open(encoding="utf-8") as file:
             parser.read_file(file)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: expected a configuration file, found none") from None
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected an INI file: {' '.join(str(error).split())}") from None
     return {section: dict(parser[section]) for section in parser.sections()}

@@ -282,7 +282,7 @@ def write_results(
     for number, name in (scores or {}).items():
         rows[number]["scores"] = name
     content: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "results": rows,
     }

@@ -105,7 +105,7 @@ def expected_landmarks(name: str, image_size: tuple[int, int]) -> np.ndarray:
 
     Raises: ValueError if there is no such template.
     """
-    return np.float32((placed(name, image_size) + 0.5) * (HEIGHT / image_size[0]) - 0.5)
+    return ((placed(name, image_size) + 0.5) * (HEIGHT / image_size[0]) - 0.5).astype(np.float32)
 
 
 def check_placement(photos: Photos, placement: Placement | None) -> list[Finding]:

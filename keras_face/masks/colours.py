@@ -61,7 +61,8 @@ def pattern(name: str, size: tuple[int, int]) -> np.ndarray:
     y, x = (np.arange(side, dtype=np.float32) - side / 2 for side in size)
     turns = 2 * np.pi * _BANDS / width
     sharp = 4 / turns  # pixels: an edge is about half a pixel wide at full size
-    return np.float32(np.clip(0.5 + sharp * _PATTERNS[name](x[np.newaxis] * turns, y[:, np.newaxis] * turns), 0, 1))
+    pattern = _PATTERNS[name](x[np.newaxis] * turns, y[:, np.newaxis] * turns)
+    return np.clip(0.5 + sharp * pattern, 0, 1).astype(np.float32)
 
 
 def dress(

@@ -116,9 +116,9 @@ def make_bank(height: int, width: int) -> Bank:
         top,
         margin,
         step,
-        np.float32(plane[:, top::step, ::step].reshape(3, -1)),
-        np.float32(sparse[top::step, ::step].ravel() / sparse.sum()),
-        np.float32(basis[top:].reshape(-1, 3)),
+        plane[:, top::step, ::step].reshape(3, -1).astype(np.float32),
+        (sparse[top::step, ::step].ravel() / sparse.sum()).astype(np.float32),
+        basis[top:].reshape(-1, 3).astype(np.float32),
     )
 
 

@@ -94,6 +94,7 @@ def test_entry_points_import_the_package_and_never_each_other():
 
 
 def test_the_package_imports_no_entry_point_and_no_flags():
+    # `keras-face` runs one when it is called, by its name: tests/commands/test_dispatcher.py.
     for path in modules():
         names = imported(path)
         assert not {name.split(".")[0] for name in names} & {"train_centre", "train_triplet", "tfrecords_tools", "eval"}

@@ -1,5 +1,7 @@
 """The package as a library: what `import keras_face` offers, and what it does not do."""
 
+import importlib
+import re
 import runpy
 import subprocess
 import sys
@@ -30,7 +32,9 @@ def test_another_name_is_an_error_that_lists_them():
         keras_face.loses  # noqa: B018
 
 
-def test_the_version_has_one_home(repository):
+@pytest.fixture(scope="module")
+def setup(repository):
+    """What setup.py tells setuptools."""
     import setuptools
 
     given = {}
@@ -38,7 +42,27 @@ def test_the_version_has_one_home(repository):
         patch.setattr(setuptools, "setup", lambda **settings: given.update(settings))
         patch.chdir(repository)
         runpy.run_path("setup.py")
-    assert given["version"] == keras_face.__version__
+    return given
+
+
+def test_the_version_has_one_home(setup, repository):
+    assert setup["version"] == keras_face.__version__
+    changes = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == keras_face.__version__
+
+
+def test_the_program_is_a_function(setup):
+    [program] = setup["entry_points"]["console_scripts"]
+    name, module, function = re.fullmatch(r"([\w-]+) = ([\w.]+):(\w+)", program).groups()
+    assert name == "keras-face"
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_a_commit_is_checked_as_ci_does(repository):
+    hooks = (repository / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    script = (repository / ".ci" / "run").read_text(encoding="utf-8")
+    lint = re.search(r'^echo "== lint and types"\n(.+?)\n\n', script, re.MULTILINE | re.DOTALL)[1]
+    assert re.findall(r"entry: (.+)", hooks) == lint.splitlines()
 
 
 def test_types_are_published(repository):
