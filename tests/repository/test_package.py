@@ -58,6 +58,18 @@ def test_the_program_is_a_function(setup):
     assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_the_claimed_pythons_are_those_that_ran(setup, repository):
+    def text(path):
+        return (repository / path).read_text(encoding="utf-8")
+
+    tested = re.search(r'python-version: "(.+)"', text(".github/workflows/ci.yml"))[1]
+    ran = re.findall(r"^    [\d-]+ Python (3\.\d+)\.\d+, .+: exit 0, ", text("CONTRIBUTING.md"), re.MULTILINE)
+    claimed = [name.rpartition(" ")[2] for name in setup["classifiers"] if re.search(r":: 3\.\d+$", name)]
+    assert claimed == sorted({tested, *ran})
+    assert setup["python_requires"] == f">={claimed[0]}"
+    assert f'target-version = "py{claimed[0].replace(".", "")}"' in text("pyproject.toml")
+
+
 def test_a_commit_is_checked_as_ci_does(repository):
     hooks = (repository / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     script = (repository / ".ci" / "run").read_text(encoding="utf-8")
