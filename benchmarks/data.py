@@ -20,6 +20,7 @@ from absl import app, flags, logging
 
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
+from keras_face.photos.encoding import jpeg
 from keras_face.records import from_photos, streams
 
 CROPS = flags.DEFINE_integer("crops", 10_000, "Crops of noise to draw where LFW is absent.", lower_bound=100)
@@ -38,7 +39,7 @@ def source(scratch: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         coarse = random.randint(0, 256, (14, 14, 3), np.uint8)
         crop = cv2.resize(coarse, (112, 112), interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(os.fspath(folder / f"{number}.jpg"), crop, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        (folder / f"{number}.jpg").write_bytes(jpeg(crop))
     return scratch / "photos"
 
 

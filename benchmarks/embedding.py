@@ -22,6 +22,7 @@ from keras_face import config as configuration
 from keras_face.backend import tf
 from keras_face.export import ServedModel, export_model, load_embedder
 from keras_face.measurement.photos import embed, pixels
+from keras_face.photos.encoding import jpeg
 from keras_face.training.build_backbone import build_backbone
 
 MODEL_PATH = flags.DEFINE_string("model_path", None, "Exported model; default: a fresh network.")
@@ -55,7 +56,7 @@ def photo_files(folder: Path, number: int) -> list[Path]:
         files = [folder / f"{index}.jpg" for index in range(number)]
         for file in files:
             noise = random.integers(0, 256, (112, 112, 3), np.uint8)
-            file.write_bytes(tf.io.encode_jpeg(noise).numpy())
+            file.write_bytes(jpeg(noise))
     return files
 
 

@@ -21,6 +21,7 @@ from absl import app, flags, logging
 
 from keras_face.formats import image_records, rec_layout, rec_to_records, records_to_rec
 from keras_face.formats.recordio import RecordFile, RecordWriter
+from keras_face.photos.encoding import jpeg
 
 CROPS = flags.DEFINE_integer("crops", 20_000, "Crops in the .rec file.", lower_bound=100)
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each rate.", lower_bound=1)
@@ -38,8 +39,7 @@ def crops(count: int) -> list[bytes]:
     images = []
     for _ in range(count):
         coarse = random.randint(0, 256, (14, 14, 3), np.uint8)
-        crop = cv2.resize(coarse, (112, 112), interpolation=cv2.INTER_CUBIC)
-        images.append(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+        images.append(jpeg(cv2.resize(coarse, (112, 112), interpolation=cv2.INTER_CUBIC)))
     return images
 
 
