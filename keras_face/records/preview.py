@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
 from keras_face.photos import images
+from keras_face.photos.sheet import grid, write, written
 from keras_face.records.mixture import Mixture
 from keras_face.records.streams import train_stream
 
-_GAP, _CAPTION = 4, 200  # pixels
-_BACKGROUND, _TEXT = (32, 32, 32), (220, 220, 220)
+_TEXT_WIDTH = 240  # pixels
 
 
 def write_preview(
@@ -57,25 +55,12 @@ def write_preview(
         augmented = images.random_windows(augmented, image_size, tf.constant(seeds)[:, ::-1])
     augmented = augmented.numpy().reshape(rows, columns - 1, height, width, 3)
     plain = tf.image.resize_with_crop_or_pad(batch["images"], height, width).numpy()
-    line, cell = height + _GAP, width + _GAP
-    sheet = Image.new("RGB", (columns * cell + _CAPTION + _GAP, rows * line + _GAP), _BACKGROUND)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(11)
-    for row in range(rows):
-        top = _GAP + row * line
-        for column, image in enumerate([plain[row], *augmented[row]]):
-            sheet.paste(Image.fromarray(image), (_GAP + column * cell, top))
-        label, name = int(batch["labels"][row]), batch["names"][row].decode(errors="replace")
-        for number, text in enumerate((f"{label}: {_who(mixture, label)}", name)):
-            text = _fitted(text, font)
-            draw.text((columns * cell + 2 * _GAP, top + 2 + 14 * number), text, _TEXT, font)
-    path = Path(path)
-    unfinished = path.with_name(f"{path.name}.incomplete")
-    try:
-        sheet.save(unfinished, "PNG")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    crops = [crop for row in range(rows) for crop in (plain[row], *augmented[row])]
+    texts = [
+        written([f"{label}: {_who(mixture, label)}", name.decode(errors="replace")], _TEXT_WIDTH, height)
+        for label, name in zip(batch["labels"].tolist(), batch["names"], strict=True)
+    ]
+    write(path, np.hstack([grid(crops, columns), grid(texts, columns=1)]))
 
 
 def _who(mixture: Mixture, label: int) -> str:
@@ -84,12 +69,3 @@ def _who(mixture: Mixture, label: int) -> str:
         return "unknown person"
     number = int(np.searchsorted(mixture.identity_offsets, label, side="right")) - 1
     return mixture.datasets[number].identities[label - mixture.identity_offsets[number]]
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Returns the text on one line, with its beginning left out where it is too long."""
-    text = shown = " ".join(text.encode(errors="replace").decode().split())
-    while len(text) > 1 and font.getlength(shown) > _CAPTION - _GAP:
-        text = text[1:]
-        shown = f"…{text}"
-    return shown

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_face.backend import tf
+from keras_face.photos.sheet import grid
 
 
 class Summaries:
@@ -26,17 +27,7 @@ class Summaries:
     def sheet(self, step: int, name: str, images: np.ndarray, columns: int = 8) -> None:
         """Writes crops, uint8 [n, height, width, 3], of which 64 at most are shown, as one picture."""
         with self._writer.as_default(step):
-            tf.summary.image(name, contact_sheet(images[:64], columns)[np.newaxis])
+            tf.summary.image(name, grid(images[:64], columns, gap=0)[np.newaxis])
 
     def flush(self) -> None:
         self._writer.flush()
-
-
-def contact_sheet(images: np.ndarray, columns: int = 8) -> np.ndarray:
-    """Returns crops side by side, uint8 [rows * height, columns * width, 3]; missing ones are black."""
-    rows = -(-len(images) // columns)
-    _, height, width, channels = images.shape
-    sheet = np.zeros([rows * columns, height, width, channels], images.dtype)
-    sheet[: len(images)] = images
-    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return sheet.reshape(rows * height, columns * width, channels)

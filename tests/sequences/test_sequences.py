@@ -501,8 +501,8 @@ def test_a_sheet_has_a_row_for_each_track_and_says_what_it_leaves_out(two_people
         monkeypatch.setattr(sheet, "MAX_ROWS", rows)
         run(source, tmp_path / f"out{rows}", two_people, sheet=tmp_path / "sheet.png")
         heights.append(cv2.imread(str(tmp_path / "sheet.png")).shape[0])
-    row, line = 112 + 4 + 18, 18
-    assert heights == [6 * row, 2 * row + line]
+    line = 18
+    assert heights == [6 * (112 + line), 2 * (112 + line) + line]
 
 
 def test_records_of_tracks_alone_mix_with_a_dataset_of_identities(two_people, source, tmp_path):
