@@ -50,7 +50,7 @@ def write_tfds(
     set_size: int = 1,
     progress: bool = True,
 ) -> Summary:
-    """Writes a set of TensorFlow Datasets as records, and returns the summary.
+    """Writes a dataset of TensorFlow Datasets as records, and returns the summary.
 
     People whose label is text are numbered in the order of their names. The photos are gathered in a file beside the
     output first, which goes when they are written.
@@ -129,7 +129,7 @@ def _builder(name: str | None, builder_dir: str | os.PathLike | None, data_dir: 
         try:
             return tfds.builder_from_directory(os.fspath(builder_dir))
         except Exception as error:  # what a damaged description raises is open-ended: JSON, protobuf, a name
-            raise ValueError(f"{builder_dir}: expected a set of TensorFlow Datasets: {error}") from error
+            raise ValueError(f"{builder_dir}: expected a dataset of TensorFlow Datasets: {error}") from error
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:

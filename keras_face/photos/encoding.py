@@ -5,7 +5,7 @@ import numpy as np
 
 ENCODINGS = ("jpg", "png")
 
-CROPS = 95  # quality of JPEG, as InsightFace's sets have it
+CROPS = 95  # quality of JPEG, as in InsightFace's datasets
 AGAIN = 98  # of photos that were JPEG before, so that little is lost a second time
 DRAWN = 94  # of drawn people; it stays, as the documented figures were measured with it
 

@@ -2,7 +2,7 @@
 
 Everything is a pure function of the seed. Person `index` of a seed is called `Person_<index>` and is the same person in
 every folder written with that seed and difficulty, so training and test people are disjoint exactly if their
-ranges of indices are: a set begins at its `first_person` and uses as many as its writer says.
+ranges of indices are: a folder begins with its `first_person` and uses as many as its writer says.
 
 Beside the people lies the record of what they are aligned to, see `photos.template`.
 

@@ -222,7 +222,7 @@ def test_a_damaged_set_is_one_line(tmp_path, people_set, monkeypatch, capsys):
     for folder in (damaged, tmp_path / "no"):
         done = run(monkeypatch, capsys, "from_tfds", "--builder_dir", folder, "--output_dir", tmp_path / "out")
         assert done[0] == 1
-        assert done[2].splitlines()[-1].startswith(f"error: {folder}: expected a set of TensorFlow Datasets")
+        assert done[2].splitlines()[-1].startswith(f"error: {folder}: expected a dataset of TensorFlow Datasets")
     done = run(monkeypatch, capsys, "from_tfds", "--name", "no_such_set", "--output_dir", tmp_path / "out")
     assert done[2].splitlines()[-1] == f"error: TensorFlow Datasets {tfds.__version__} has no set 'no_such_set'"
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
