@@ -3,6 +3,7 @@
     python -m eval.compare --first output/eval/lfw_a --second output/eval/lfw_b
     python -m eval.compare --first a.csv --second b.csv
     python -m eval.compare --first output/run_a --second output/run_b --source lfw/aligned112 --pairs pairs.txt
+      [--noflip] [--batch_size N] [--nocache] [--cache_dir DIR] [--threshold_rule RULE] [--noreport] [--output_dir DIR]
 
 Each is a results.json or its folder, or a file of similarities; with --source, an exported model. Prints the
 comparison, and writes results.json and report.html of both.

@@ -1,7 +1,7 @@
 """Measures a model on one's own people: a folder of aligned photos per person.
 
     python -m eval.test_folder --model_path output/run --source crops/mine --save_thresholds
-    python -m eval.test_folder --features mine.npz --source crops/mine --seed 1
+    python -m eval.test_folder --features mine.npz --source crops/mine --seed 1 --folds 10 --num_pairs 300
 
 Pairs are made by LFW's rule, as many genuine as impostor ones in each fold, nobody in two folds; the seed says which.
 Then each photo is looked up among all others. Prints tables, and writes results.json and report.html.

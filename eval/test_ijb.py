@@ -4,6 +4,9 @@
     python -m eval.test_ijb --features ijbc.npz --source IJBC
     python -m eval.test_ijb --scores scores.npz
 
+Of its own: [--images DIR] [--pooling WEIGHTS] [--best N] [--nomedia] [--set_score max|mean|softmax]
+[--noidentification].
+
 Photos are the loose crops, aligned by the landmarks of the list; the detector's score is their quality. InsightFace's
 N1D1 is --pooling norm_quality, N0D0 equal, N1D0 norm, N0D1 quality. Prints tables, and writes results.json and
 report.html.

@@ -2,7 +2,8 @@
 
     python -m eval.test_lfw --model_path output/run/export --source lfw/aligned112 --pairs lfw/protocol/pairs.txt
     python -m eval.test_lfw --model_path output/run --source lfw.bin
-    python -m eval.test_lfw --features lfw.npz --pairs lfw/protocol/pairs.txt
+    python -m eval.test_lfw --features lfw.npz --pairs lfw/protocol/pairs.txt --subtract_mean
+    python -m eval.test_lfw --model_path output/run --source cfp/images --pairs cfp/Protocol --views FF
     python -m eval.test_lfw --scores scores.csv
     python -m eval.test_lfw --model_path output/run --source lfw/aligned112 --originals --error_versus_reject
 

@@ -2,6 +2,7 @@
 
     python -m tfrecords_tools.mask --source crops/mine --output_dir masked/mine
     python -m eval.test_masked --model_path output/run --source masked/mine --original_source crops/mine
+      [--list FILE.csv] [--original_features FILE] [--own_original]
 
 The list of masked photos and their originals is masked.csv, as `tfrecords_tools.mask` writes it. Prints a table, and
 writes results.json and report.html.

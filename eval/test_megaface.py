@@ -3,7 +3,7 @@
     python -m eval.test_megaface --model_path output/run \
       --probe_source facescrub_images --distractor_source megaface_images \
       --probe_list facescrub_features_list.json --distractor_list megaface_features_list.json_1000000_1 \
-      --probe_noises facescrub_noises.txt --distractor_noises megaface_noises.txt
+      --probe_noises facescrub_noises.txt --distractor_noises megaface_noises.txt [--noisy_probes "left out"|replaced]
     python -m eval.test_megaface --ending _insightface.bin --probe_source features/facescrub \
       --distractor_source features/megaface --probe_list ... --distractor_list ...
 

@@ -2,7 +2,9 @@
 
     python -m eval.test_ytf --model_path output/run --config config.ini
     python -m eval.test_ytf --model_path output/run --source ytf/112x112 --splits splits.txt --ytf_error ytf-error.txt
-    python -m eval.test_ytf --features frames.pkl --splits splits.txt --pooling norm
+    python -m eval.test_ytf --features frames.pkl --splits splits.txt --pooling norm --max_frames 100
+    python -m eval.test_ytf --features frames.pkl --splits splits.txt --quality_file quality.txt --best 10
+    python -m eval.test_ytf --features frames.pkl --splits splits.txt --set_score max|mean|softmax
     python -m eval.test_ytf --scores ytf.csv
 
 Frames folder, splits file and error list come from the [ytf] section of the configuration; a flag goes over it.

@@ -2,7 +2,7 @@
 
 python -m tfrecords_tools.align --source DIR_OR_PHOTO --output_dir DIR [--write_records] [--template NAME]
     [--sheet FILE.png] [--faces largest|central|best|all] [--landmarks detect|none|FILE] [--encoding jpg|png]
-    [--min_face_size PIXELS] [--thresholds T1,T2,T3] [--max_pixels N]
+    [--min_face_size PIXELS] [--thresholds T1,T2,T3] [--detect_max_pixels N] [--max_pixels N]
 """
 
 from absl import flags

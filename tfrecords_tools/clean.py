@@ -1,7 +1,9 @@
 """With a trained model: photos under the wrong name, two people under one name, one person under two.
 
 python -m tfrecords_tools.clean --records DIR --model_path MODEL --output FILE.csv [--max_angle_degrees A]
+    [--min_cluster N]
 python -m tfrecords_tools.clean --records DIR --list FILE.csv [--list FILE2.csv ...] --output_dir DIR2
+    [--swap_channels]
 
 The first writes a list to look over and changes nothing; the second writes a new dataset as lists say, of this command
 or of inspect. Both at once: `--model_path ... --output FILE.csv --output_dir DIR2`.

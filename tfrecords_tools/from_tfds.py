@@ -2,7 +2,9 @@
 
 python -m tfrecords_tools.from_tfds --name lfw --output_dir DIR
 python -m tfrecords_tools.from_tfds --name celeb_a --label_key identity/Identity_No --split train+test --output_dir DIR
-python -m tfrecords_tools.from_tfds --builder_dir my_set/1.0.0 --template arcface --output_dir DIR
+python -m tfrecords_tools.from_tfds --builder_dir my_dataset/1.0.0 --template arcface --output_dir DIR
+
+Also: [--data_dir DIR] [--image_key KEY].
 """
 
 from absl import flags

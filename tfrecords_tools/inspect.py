@@ -1,7 +1,7 @@
 """The data doctor: tells what is wrong with datasets, and the command that mends it, before a day of training.
 
 python -m tfrecords_tools.inspect --records DIR [--records DIR2 ...] [--source DIR] [--model_path MODEL]
-    [--num_identities N or RUN] [--output_dir DIR]
+    [--num_identities N or RUN] [--min_photos N] [--max_distance D] [--detected_photos N] [--output_dir DIR]
 
 The exit status is 1 if anything would break or spoil training, else 0.
 """

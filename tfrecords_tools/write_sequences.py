@@ -3,6 +3,10 @@
     python -m tfrecords_tools.write_sequences --source PATH --output_dir DIR [--frames_per_second N] [--sheet FILE]
     python -m tfrecords_tools.write_sequences --source PATH --output_dir DIR --identity_list FILE --as_folders
 
+Which people: [--identities_from none|folders] [--alone]. Which faces and tracks: [--stride N] [--min_face_size PIXELS]
+[--min_score S] [--min_overlap S] [--min_similarity S] [--max_gap N] [--min_difference S] [--min_frames N]
+[--max_frames N] [--quality Q].
+
 Tracks of people who are not known get the labels -1, -2, ... and can be mixed with a dataset of identities.
 """
 
