@@ -1,6 +1,7 @@
-"""Trains with an angular-margin head and the angular centre term; without --config, the quick start.
+"""Trains with an angular-margin head and the angular centre term; without --config and data, the quick start.
 
 python -m train_centre
+python -m train_centre --set data.train=mine --set mine.records=records/mine --epoch 20 --output_dir output/mine
 python -m train_centre --config recipes/lfw_view1.ini --output_dir output/lfw --set training.batch_size=64
 python -m train_centre --config recipes/seqface_1.ini --tiny
 """

@@ -1,8 +1,10 @@
-"""Fine-tunes a trained network with the batch-hard triplet loss; without --config, the network of the quick start.
+"""Fine-tunes a trained network with the batch-hard triplet loss; without --config and data, that of the quick start.
 
     python -m train_triplet
     python -m train_triplet --config config.ini --model_path output/vgg-ms1m --output_dir output/vgg-triplet
+    python -m train_triplet --set data.train=mine --set mine.records=records/sets --model_path output/mine --epoch 5
 
+Backbone, width, embedding size and image size are those of the run of --model_path, but for what file and flags say.
 Over the file's values it sets `[loss] head` to none and `[loss angular_centre] weight` to 0; where the file has no
 triplets, `[loss batch_hard_triplet] weight` to 10; and where it has no face sets, `[data] images_per_identity` to 4.
 Flags and --set come after that.
@@ -22,7 +24,7 @@ AFTER_QUICK_START = (
     "training.steps=100",
 )
 
-read_config = commands.training_flags("goes on from the built-in quick start of train_centre.")
+read_config = commands.training_flags("what goes on from the built-in quick start of train_centre.")
 
 
 def triplets(file: Callable[..., Config]) -> list[str]:

@@ -1,6 +1,6 @@
 """The flags that commands share: where photos come from, where records go, what is evaluated, a configuration."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -116,15 +116,19 @@ def training_flags(
 ) -> Callable[[Callable[[Callable[..., config.Config]], Sequence[str]], Sequence[str]], config.Config]:
     """Returns a function that gives the configuration of a training, after defining the flags for it.
 
-    It takes a function that gives overrides that go over the file, and further ones that do so without --config; those
-    of the flags come after them, --set last. A flag and a --set that give one key different values are a ValueError.
-    The first is called with a function that loads the file with overrides.
+    It is the file of --config; without one, the defaults where the flags name training data, else the quick start. A
+    network that starts from the weights of a run is that run's, but for what the file of --config and the flags say.
+
+    The function takes a function that gives overrides that go over the file, and further ones that do so on the quick
+    start; those of the flags come after them, --set last. A flag and a --set that give one key different values are a
+    ValueError. The first is called with a function that loads the file with overrides.
 
     Args:
-        without_config: What is trained without --config, for the help.
+        without_config: What is trained without --config and training data, for the help.
     """
     pixel_limit_flag()
-    path = flags.DEFINE_string("config", None, f"INI file, or the name of a recipe; none: {without_config}")
+    without = f"the defaults, if --set data.train says what to train on, else {without_config}"
+    path = flags.DEFINE_string("config", None, f"INI file, or the name of a recipe; none: {without}")
     tiny = flags.DEFINE_bool("tiny", False, "Lay the file's section [tiny] over the rest: the same on drawn people.")
     more = flags.DEFINE_multi_string("set", [], "section.key=value, over the file; may be given again.")
     output_dir = flags.DEFINE_string("output_dir", None, "Folder of the run; the same as --set run.output_dir=DIR.")
@@ -136,18 +140,38 @@ def training_flags(
     def read(
         always: Callable[[Callable[..., config.Config]], Sequence[str]], on_quick_start: Sequence[str]
     ) -> config.Config:
-        def file(*overrides: str) -> config.Config:
-            return config.load(path.value or config.QUICK_START, overrides, tiny=tiny.value)
+        own = [*_stand_for(familiar, output_dir, more.value), *more.value]
+        quick_start = path.value is None and "train" not in config.given(None, own).get("data", {})
+        base = config.QUICK_START if quick_start else path.value
 
-        overrides = [*always(file), *(() if path.value else on_quick_start)]
-        stand_for = {
-            name: config.familiar(name, flag.value) for name, flag in familiar.items() if flag.value is not None
-        }
-        if output_dir.value is not None:
-            stand_for["output_dir"] = [f"run.output_dir={output_dir.value}"]
-        for name, own in stand_for.items():
-            config.check_flag(f"--{name}={flags.FLAGS[name].value}", own, more.value)
-            overrides += own
-        return file(*overrides, *more.value)
+        def file(*overrides: str) -> config.Config:
+            return config.load(base, overrides, tiny=tiny.value)
+
+        overrides = [*always(file), *(on_quick_start if quick_start else ())]
+        model_path, _ = (
+            config.given(base, [*overrides, *own], tiny=tiny.value).get("model", {}).get("model_path", ("", ""))
+        )
+        if model_path:
+            told = config.given(path.value, own, tiny=tiny.value)
+            overrides += [each for each in config.network_of(model_path) if not _says(told, each)]
+        return file(*overrides, *own)
 
     return read
+
+
+def _stand_for(
+    familiar: Mapping[str, flags.FlagHolder], output_dir: flags.FlagHolder, others: Sequence[str]
+) -> list[str]:
+    """Returns the overrides that flags stand for, which must agree with the others."""
+    found = {name: config.familiar(name, flag.value) for name, flag in familiar.items() if flag.value is not None}
+    if output_dir.value is not None:
+        found["output_dir"] = [f"run.output_dir={output_dir.value}"]
+    for name, own in found.items():
+        config.check_flag(f"--{name}={flags.FLAGS[name].value}", own, others)
+    return [override for own in found.values() for override in own]
+
+
+def _says(given: Mapping[str, Mapping[str, Any]], override: str) -> bool:
+    """Returns whether the key of an override is among those that were given."""
+    section, key = override.partition("=")[0].split(".")
+    return key in given.get(section, {})

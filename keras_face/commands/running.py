@@ -1,4 +1,4 @@
-"""How a command runs and ends: its summary, or one line for an error or for a flag that has another name now."""
+"""How a command runs and ends: help, its summary, or one line for an error or a flag that has another name now."""
 
 import sys
 import warnings
@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 
 from absl import app, flags, logging
 
+from keras_face.commands import usage
 from keras_face.photos.limit import set_max_pixels
 
 
 def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) -> None:
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
-    A ValueError, OSError, ImportError or FloatingPointError becomes one line on stderr and status 1.
+    --help prints the docstring of the command's module and its flags, and ends in status 0. A ValueError, OSError,
+    ImportError or FloatingPointError becomes one line on stderr and status 1.
 
     Args:
         work: The command; returns a summary to print, or an exit status.
@@ -41,6 +43,9 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
         return 0
 
     def parse(argv: list[str]) -> list[str]:
+        if usage.asked(argv[1:]):
+            print(usage.help_text(work.__module__))
+            sys.exit(0)
         try:
             return flags.FLAGS(argv)
         except flags.UnrecognizedFlagError as error:

@@ -15,9 +15,10 @@ from keras_face.config.data import (
 )
 from keras_face.config.familiar import FAMILIAR_FLAGS, check_flag, familiar
 from keras_face.config.finding import find_config, recipes
-from keras_face.config.ini import QUICK_START, load, section_text, write_config
+from keras_face.config.ini import QUICK_START, given, load, section_text, write_config
 from keras_face.config.model import LatseConfig, LossConfig, ModelConfig, NamedLossConfig, TeacherConfig
 from keras_face.config.sections import SECTIONS, Config
+from keras_face.config.starting import network_of
 from keras_face.config.training import OptimizerConfig, RunConfig, ScheduleConfig, TrainingConfig, ValidationConfig
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "check_flag",
     "familiar",
     "find_config",
+    "given",
     "load",
+    "network_of",
     "recipes",
     "section_text",
     "write_config",

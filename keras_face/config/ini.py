@@ -24,7 +24,7 @@ _LOSS = "loss "
 _TINY = "tiny"
 
 # By section and key: a value's text, and where it was given.
-_Given = dict[str, dict[str, tuple[str, str]]]
+Given = dict[str, dict[str, tuple[str, str]]]
 
 
 def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *, tiny: bool = False) -> Config:
@@ -42,17 +42,17 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *
             keys that contradict each other; the message names file, section and key.
     """
     path = None if path is None else find_config(path)
-    values = _given(path, overrides, tiny)
+    values = given(path, overrides, tiny=tiny)
     sections, losses, datasets = {}, {}, {}
-    for section, given in values.items():
+    for section, keys in values.items():
         if section in SECTIONS:
-            sections[section] = _section(SECTIONS[section], section, given, values)
+            sections[section] = _section(SECTIONS[section], section, keys, values)
         elif section.startswith(_LOSS):
             losses[section.removeprefix(_LOSS)] = {
-                key: value_of_loss(key, text, f"{source}: [{section}] {key}") for key, (text, source) in given.items()
+                key: value_of_loss(key, text, f"{source}: [{section}] {key}") for key, (text, source) in keys.items()
             }
         else:
-            datasets[section] = _section(DatasetConfig, section, given, values)
+            datasets[section] = _section(DatasetConfig, section, keys, values)
     head = sections.get("loss", LossConfig()).head
     defaults = DEFAULT_LOSSES if head != "none" else {}
     losses = {name: {**settings, **losses.get(name, {})} for name, settings in defaults.items()} | {
@@ -61,6 +61,27 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *
     config = Config(**sections, losses=losses, datasets=datasets)
     check_together(config, str(path or "the defaults"))
     return config
+
+
+def given(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *, tiny: bool = False) -> Given:
+    """Returns what a file and overrides say, and nothing of what they leave out; arguments as for `load`.
+
+    Returns: By section and key, the value's text, and the file or flag that it is from.
+    """
+    values: Given = {}
+    path = None if path is None else find_config(path)
+    if path is not None:
+        for section, keys in _read(path).items():
+            own = values.setdefault(" ".join(section.split()), {})
+            own.update({key: (value, str(path)) for key, value in keys.items()})
+    of_tiny = values.pop(_TINY, {})
+    if tiny and not of_tiny:
+        raise ValueError(f"{path or 'the defaults'}: expected a section [{_TINY}], found none")
+    further = [(f"{key}={value}", f"{source}: [{_TINY}]") for key, (value, source) in of_tiny.items()] if tiny else []
+    for override, source in [*further, *((override, "--set") for override in overrides)]:
+        section, key, value = split_override(override, source)
+        values.setdefault(" ".join(section.split()), {})[key] = (value, source)
+    return values
 
 
 def write_config(config: Config, path: str | os.PathLike) -> None:
@@ -87,23 +108,6 @@ def section_text(name: str, values: Mapping[str, Any], comments: Mapping[str, st
     return [*lines, ""]
 
 
-def _given(path: Path | None, overrides: Iterable[str], tiny: bool) -> _Given:
-    """Returns what file and overrides give, those of `[tiny]` between them; see `load`."""
-    values: _Given = {}
-    if path is not None:
-        for section, keys in _read(path).items():
-            own = values.setdefault(" ".join(section.split()), {})
-            own.update({key: (value, str(path)) for key, value in keys.items()})
-    of_tiny = values.pop(_TINY, {})
-    if tiny and not of_tiny:
-        raise ValueError(f"{path}: expected a section [{_TINY}], found none")
-    further = [(f"{key}={value}", f"{source}: [{_TINY}]") for key, (value, source) in of_tiny.items()] if tiny else []
-    for override, source in [*further, *((override, "--set") for override in overrides)]:
-        section, key, value = split_override(override, source)
-        values.setdefault(" ".join(section.split()), {})[key] = (value, source)
-    return values
-
-
 def _read(path: Path) -> dict[str, dict[str, str]]:
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -115,7 +119,7 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
-def _section(kind: type, section: str, keys: Mapping[str, tuple[str, str]], values: _Given) -> Any:
+def _section(kind: type, section: str, keys: Mapping[str, tuple[str, str]], values: Given) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     found = {}
     for key, (text, source) in keys.items():

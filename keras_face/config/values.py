@@ -18,7 +18,7 @@ def value_of(field: dataclasses.Field, text: str, where: str) -> Any:
     Raises:
         ValueError: It is not of the field's type, range or choices; the message begins with `where`.
     """
-    text = _environment(text.strip(), where)
+    text = expanded(text.strip(), where)
     kind = field.type
     if kind in (tuple[int, ...], tuple[float, ...], tuple[str, ...]):
         item = kind.__args__[0]
@@ -36,7 +36,7 @@ def value_of_loss(key: str, text: str, where: str) -> Any:
     """
     if key in _OF_EVERY_LOSS:
         return value_of(_OF_EVERY_LOSS[key], text, where)
-    text = _environment(text.strip(), where)
+    text = expanded(text.strip(), where)
     for kind in (int, float):
         try:
             return kind(text)
@@ -75,7 +75,7 @@ def _scalar(kind: Any, text: str, where: str) -> Any:
         raise ValueError(f"{where}: expected {expected}, got {text!r}") from None
 
 
-def _environment(text: str, where: str) -> str:
+def expanded(text: str, where: str) -> str:
     """Returns the text with ${NAME} and ${NAME:-default} replaced from the environment, as a shell does."""
 
     def value(match: re.Match) -> str:

@@ -1,0 +1,28 @@
+"""The network of a run that another training starts from."""
+
+from pathlib import Path
+
+from keras_face.config.ini import given
+from keras_face.config.values import expanded
+
+# What the weights of a network fit to, and the photos that it was trained on.
+_NETWORK = ("model.backbone", "model.embedding_size", "model.width", "data.image_size")
+
+
+def network_of(model_path: str) -> list[str]:
+    """Returns the overrides `section.key=value` that give a training the network and the image size of a run.
+
+    Args:
+        model_path: The text of `[model] model_path`: a run's folder, or a checkpoint or an export in it. Where it is of
+            no run, nothing is returned.
+    """
+    path = Path(expanded(model_path.strip(), "[model] model_path"))
+    for folder in (path, *path.absolute().parents[:2]):
+        if (folder / "config.ini").is_file() and (folder / "checkpoints").is_dir():
+            # As text, since a run of an earlier version may have keys that are called otherwise now.
+            values = given(folder / "config.ini")
+            keys = [(each, *each.split(".")) for each in _NETWORK]
+            return [
+                f"{each}={values[section][key][0]}" for each, section, key in keys if key in values.get(section, {})
+            ]
+    return []
