@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_face.config.nearest import unknown
 from keras_face.photos.template import UNKNOWN
 
 _SAME = 0.01  # share of the height by which landmarks may lie apart and still be the same
@@ -64,10 +65,7 @@ def template(name_or_numbers: str | Sequence[float]) -> Template:
         numbers = []
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(set(numbers)) < 2 or len(numbers) != 10 or not all(map(math.isfinite, numbers)) or min(size) < 1:
-        raise ValueError(
-            f"template must be one of {', '.join(known)}, or HEIGHTxWIDTH:x,y,... with five landmarks, "
-            f"got {name_or_numbers!r}"
-        )
+        raise ValueError(f"{unknown('template', name_or_numbers, known)}, and HEIGHTxWIDTH:x,y,... with five landmarks")
     return Template(str(name_or_numbers), np.array(numbers, np.float32).reshape(5, 2), size)
 
 

@@ -1,7 +1,6 @@
 """The backbones by name, and where they come from."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,6 +13,7 @@ from keras_face.backbones.sphereface import seqface_resnet27, sphereface
 from keras_face.backbones.two_view import two_view_resnet50
 from keras_face.backbones.vision_transformer import vision_transformer
 from keras_face.backend import keras
+from keras_face.config.nearest import unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,16 +169,14 @@ def source(name: str) -> Source:
 
     Raises: ValueError if the name is unknown.
     """
-    _check(name)
+    check(name)
     return _SOURCES[name]
 
 
-def _check(name: str) -> None:
-    """Raises ValueError if the name is unknown."""
+def check(name: str) -> None:
+    """Raises ValueError, which names the nearest known one first, if there is no such network."""
     if name not in _BACKBONES:
-        close = difflib.get_close_matches(str(name), names(), n=1)
-        nearest = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown backbone {name!r}; {nearest}known are {', '.join(names())}")
+        raise ValueError(unknown("backbone", name, names()))
 
 
 def build(
@@ -223,7 +221,7 @@ def build(
 
     Raises: ValueError if the name is unknown or a value is out of range, or mask_ratio is given to another network.
     """
-    _check(name)
+    check(name)
     if mask_ratio is not None and name not in _VISION_TRANSFORMERS:
         raise ValueError(f"mask_ratio is for vision transformers (vit_...), got {mask_ratio} for {name}")
     settings = Settings(input_shape, embedding_size, width, dropout, dropout_seed, synchronized, mask_ratio)

@@ -1,7 +1,6 @@
 """Keys of a configuration that contradict each other."""
 
-import difflib
-
+from keras_face.config.nearest import unknown
 from keras_face.config.sections import Config
 
 # Training datasets that have no section of their own.
@@ -12,9 +11,7 @@ def check_together(config: Config, source: str) -> None:
     """Raises ValueError where keys contradict each other."""
     for name in config.data.train:
         if name not in (*DRAWN, *config.datasets):
-            near = difflib.get_close_matches(name, [*config.datasets, *DRAWN], 1, 0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{source}: [data] train: expected names of dataset sections, there is no [{name}]{hint}")
+            raise ValueError(f"{source}: [data] train: {unknown('dataset section', name, [*config.datasets, *DRAWN])}")
     for name, dataset in config.datasets.items():
         if dataset.mxrec:
             raise ValueError(

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_face.config.nearest import unknown
+
 
 def setting(
     default: Any,
@@ -24,4 +26,4 @@ def check_value(field: dataclasses.Field, value: Any, where: str) -> None:
             raise ValueError(f"{where}: expected a number in [{low:.4g}, {high:.4g}], got {number}")
     choices = field.metadata["choices"]
     if choices and value not in choices:
-        raise ValueError(f"{where}: expected one of {', '.join(choices)}, got {value!r}")
+        raise ValueError(f"{where}: {unknown('value', value, choices)}")

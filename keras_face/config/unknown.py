@@ -1,10 +1,10 @@
 """What to say of a section or key that there is not: the nearest one, or what it is called now."""
 
 import dataclasses
-import difflib
 
 from keras_face.config.data import DatasetConfig
 from keras_face.config.model import LossConfig
+from keras_face.config.nearest import unknown
 from keras_face.config.sections import SECTIONS
 
 # Keys of [loss] in earlier versions, and what they are called now; {head} is the name of the head.
@@ -28,9 +28,7 @@ def unknown_key(kind: type, section: str, key: str, text: str, head: str) -> str
         head: The value of `[loss] head`.
     """
     if kind is DatasetConfig:
-        near = difflib.get_close_matches(section, SECTIONS, 1, 0.6)
-        hint = f"did you mean [{near[0]}]? " if near else ""
-        return f"unknown section: {hint}Known: {', '.join(SECTIONS)}; a dataset's section has no key {key}"
+        return f"{unknown('section', section, SECTIONS)}; a dataset's section has no key {key}"
     if kind is LossConfig and key in _OF_A_LOSS:
         if head == "none" and "{head}" in _OF_A_LOSS[key]:
             return "it is a key of the head's section now, and head is none"
@@ -38,11 +36,8 @@ def unknown_key(kind: type, section: str, key: str, text: str, head: str) -> str
         hint = "; leave it out for that loss's own default" if of_the_head else ""
         return f"it is {_OF_A_LOSS[key].format(head=head)} now{hint}"
     names = [field.name for field in dataclasses.fields(kind)]
-    near = difflib.get_close_matches(key, names, 1, 0.5)
     homes = [name for name, other in SECTIONS.items() if key in {field.name for field in dataclasses.fields(other)}]
     if homes:
         return f"unknown key; it belongs in [{'] or ['.join(homes)}]"
-    if near:
-        return f"unknown key; did you mean {near[0]}?"
     further = f"; the settings of a loss are in a section of its name, [loss {head}]" if kind is LossConfig else ""
-    return f"unknown key; known: {', '.join(names)}{further}"
+    return f"{unknown('key', key, names)}{further}"

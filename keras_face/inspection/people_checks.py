@@ -9,6 +9,7 @@ import numpy as np
 from keras_face.inspection.findings import DROP, ERROR, MOVE, NOTE, WARNING, Entry, Finding
 from keras_face.inspection.photo_checks import mend
 from keras_face.inspection.sources import Photos
+from keras_face.records.mixture import ONE_PHOTO
 
 
 def photos_per_person(photos: Photos) -> np.ndarray:
@@ -38,7 +39,12 @@ def check_people(photos: Photos, min_photos: int = 2) -> list[Finding]:
         else:
             remove = f"find {photos.path} -mindepth 1 -maxdepth 1 -type d -empty -delete"
             findings.append(Finding(ERROR, "empty", f"{what}: write_images stops at an empty folder", remove, found))
-    if few := np.flatnonzero((counts > 0) & (counts < min_photos)).tolist():
+    some = counts[counts > 0]
+    if some.size and some.max() == 1:
+        what = f"each of the {some.size:,} people has one photo: {ONE_PHOTO}"
+        more = "put more photos of each person into the dataset, or train with another one beside it"
+        findings.append(Finding(WARNING, "one-photo", what, more))
+    elif few := np.flatnonzero((counts > 0) & (counts < min_photos)).tolist():
         found = [Entry("", photos.identities[label], f"{counts[label]} photos") for label in few]
         what = f"{len(few):,} of {np.count_nonzero(counts):,} people have fewer than {min_photos} photos"
         leave_out = mend(photos)

@@ -1,13 +1,13 @@
 """The register of the losses: what each name stands for, and the layers made from it."""
 
 import dataclasses
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from keras_face.backend import keras
+from keras_face.config.nearest import unknown
 from keras_face.losses.adaptive import AdaCos, AdaFace, CurricularFace
 from keras_face.losses.angular_margins import (
     LINEAR_SLOPE,
@@ -334,6 +334,4 @@ def _parameters(function: Any) -> dict[str, Any]:
 
 def _check_known(what: str, value: str, known: list[str]) -> None:
     if value not in known:
-        nearest = difflib.get_close_matches(value, known, n=1, cutoff=0.0)
-        hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
-        raise ValueError(f"{what} must be one of {known}, got {value!r}{hint}")
+        raise ValueError(unknown(what, value, known))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from keras_face.config.nearest import unknown
 from keras_face.masks.pictures import MaskPicture
 
 _BANDS = 20  # of a pattern, over the width of a mask picture
@@ -41,7 +42,7 @@ def colour(name: str) -> tuple[int, int, int]:
     if name in _COLOURS:
         return _COLOURS[name]
     if not re.fullmatch("#[0-9a-fA-F]{6}", name):
-        raise ValueError(f"colour must be one of {', '.join(_COLOURS)}, or #rrggbb, got {name!r}")
+        raise ValueError(f"{unknown('colour', name, _COLOURS)}, and #rrggbb")
     red, green, blue = bytes.fromhex(name[1:])
     return red, green, blue
 
@@ -56,7 +57,7 @@ def pattern(name: str, size: tuple[int, int]) -> np.ndarray:
     Raises: ValueError if there is no such pattern.
     """
     if name not in _PATTERNS:
-        raise ValueError(f"pattern must be one of {', '.join(_PATTERNS)}, or a picture's path, got {name!r}")
+        raise ValueError(f"{unknown('pattern', name, _PATTERNS)}, and the path of a picture")
     width = size[1]
     y, x = (np.arange(side, dtype=np.float32) - side / 2 for side in size)
     turns = 2 * np.pi * _BANDS / width

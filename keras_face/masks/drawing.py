@@ -6,6 +6,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from keras_face.config.nearest import unknown
 from keras_face.masks.mean_face import mean_face
 from keras_face.masks.pictures import MaskPicture
 
@@ -33,7 +34,7 @@ def draw(name: str) -> MaskPicture:
     Raises: ValueError if there is none of that name.
     """
     if name not in _MASKS:
-        raise ValueError(f"mask picture must be one of {', '.join(_MASKS)}, got {name!r}")
+        raise ValueError(unknown("mask picture", name, _MASKS))
     height, width = round((_BOTTOM - _TOP) * _UNIT), round((_RIGHT - _LEFT) * _UNIT)
     fine_x = (np.arange(width * _DETAIL) + 0.5) / (_UNIT * _DETAIL) + _LEFT
     fine_y = (np.arange(height * _DETAIL) + 0.5) / (_UNIT * _DETAIL) + _TOP

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from keras_face.config.nearest import unknown
 from keras_face.masks import colours, drawing
 from keras_face.masks.pictures import MaskPicture, read_mask_picture
 
@@ -112,7 +113,7 @@ def _picture(name: str) -> MaskPicture:
     if comma and anchors.lower().endswith(".csv"):
         return read_mask_picture(path, anchors)
     if not os.path.exists(name):
-        raise ValueError(f"mask picture must be one of {', '.join(drawing.names())}, or a PNG file, got {name!r}")
+        raise ValueError(f"{unknown('mask picture', name, drawing.names())}, and the path of a PNG file")
     return read_mask_picture(name)
 
 
@@ -128,7 +129,7 @@ def _print(name: str) -> np.ndarray | None:
     if name in colours.patterns():
         return None
     if not os.path.exists(name):
-        raise ValueError(f"pattern must be one of {', '.join(colours.patterns())}, or a picture file, got {name!r}")
+        raise ValueError(f"{unknown('pattern', name, colours.patterns())}, and the path of a picture")
     picture = cv2.imread(name, cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"{name}: expected a picture to print on masks, but it cannot be decoded")

@@ -16,6 +16,9 @@ logger = logging.getLogger("keras_face")
 _MODULUS = 2**64
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: the multiples of it fill the circle most evenly
 
+# What it means that nobody has a second photo.
+ONE_PHOTO = "nothing shows what stays the same from one photo of a person to another, and no genuine pair can be made"
+
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:

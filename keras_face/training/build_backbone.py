@@ -21,6 +21,14 @@ def precision(name: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
+def check_backbone_name(config: ModelConfig) -> None:
+    """Raises ValueError, which names section and key, if there is no such network; builds nothing."""
+    try:
+        backbones.check(config.backbone)
+    except ValueError as error:
+        raise ValueError(f"[model] backbone: {error}") from None
+
+
 def build_backbone(config: ModelConfig, image_size: tuple[int, ...], seed: int = 0, replicas: int = 1) -> keras.Model:
     """Returns the configured network for RGB crops of `image_size`, (height, width)."""
     return backbones.build(

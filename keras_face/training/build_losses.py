@@ -1,6 +1,5 @@
 """The losses that a configuration asks for, and their weights."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from keras_face import losses
 from keras_face.backend import keras
 from keras_face.config import LossConfig
+from keras_face.config.nearest import unknown
 
 # Of a loss's settings those that the training gives, not the configuration.
 _NOT_SETTINGS = ("num_identities", "num_sequences", "accumulation_steps", "head")
@@ -61,8 +61,7 @@ def build_losses(
 
     if config.head != "none":
         if config.head not in losses.names():
-            near = difflib.get_close_matches(config.head, losses.names(), 1, 0.0)[0]
-            raise ValueError(f"[loss] head: expected a loss or none, got {config.head!r}; the nearest is {near!r}")
+            raise ValueError(f"[loss] head: {unknown('loss', config.head, ['none', *losses.names()])}")
         values = remaining.pop(config.head, {})
         add(config.head, values.pop("weight", 1.0), values)
         if not isinstance(layers[config.head], losses.PrototypeHead):
@@ -99,9 +98,7 @@ def _check_settings(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     known = {key: default for key, default in losses.settings(name).items() if key not in _NOT_SETTINGS}
     for key in values:
         if key not in known:
-            choices = ["weight", *known]
-            near = difflib.get_close_matches(key, choices, 1, 0.0)[0]
-            raise ValueError(f"{key}: expected one of {', '.join(choices)}; the nearest is {near!r}")
+            raise ValueError(unknown("key", key, ["weight", *known]))
     return {key: _of_kind(key, value, known[key]) for key, value in values.items()}
 
 

@@ -18,7 +18,7 @@ from keras_face.records import prepare
 from keras_face.records.batches import Batches
 from keras_face.records.streams import Mixture, mix, mixing_table
 from keras_face.training import fine_tuning, named_prototypes, optimizers
-from keras_face.training.build_backbone import build_backbone, precision
+from keras_face.training.build_backbone import build_backbone, check_backbone_name, precision
 from keras_face.training.build_losses import build_losses, unused_losses
 from keras_face.training.building import build_model
 from keras_face.training.checkpoints import Checkpoints
@@ -28,6 +28,7 @@ from keras_face.training.evaluation_sets import FIGURES, EvaluationSets
 from keras_face.training.feed import Feed
 from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
+from keras_face.training.little_data import warn_of_little
 from keras_face.training.log import log_to
 from keras_face.training.plugins import import_plugins
 from keras_face.training.step_summaries import StepSummaries
@@ -53,14 +54,15 @@ def train(config: Config) -> dict[str, Any]:
         FloatingPointError: A loss became NaN or infinite; says which, at which step, on which photos.
         SystemExit: SIGTERM came; the run was saved first.
     """
-    # 1. What is not ours; the devices, before TensorFlow touches one; and mistakes in the losses, before anything is
-    #    drawn or written.
+    # 1. What is not ours; the devices, before TensorFlow touches one; and mistakes in network and losses, before
+    #    anything is drawn or written.
     run, training = config.run, config.training
     import_plugins(run.plugins)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = build_strategy(run)
     chief = is_chief(strategy)
+    check_backbone_name(config.model)
     build_losses(
         config.loss, config.losses, num_identities=3, num_sequences=0, has_teacher=bool(config.teacher.model_path)
     )
@@ -87,6 +89,7 @@ def train(config: Config) -> dict[str, Any]:
             num_replicas=strategy.num_replicas_in_sync,
             accumulation_steps=config.optimizer.accumulation_steps,
         )
+        warn_of_little(mixture, training.batch_size)
         lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, run.seed, output_dir)
         sets = EvaluationSets(lfw, ytf, flip=config.validation.flip)
         mean_images = _mean_images(config.latse, output_dir, len(identities), config.data.image_size, run.seed)

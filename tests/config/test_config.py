@@ -30,7 +30,10 @@ def test_values_have_the_types_of_their_fields(tmp_path):
     "text, parts",
     [
         ("[training]\nbatchsize = 3\n", ["run.ini", "[training]", "batchsize", "batch_size"]),
-        ("[trainning]\nbatch_size = 3\n", ["run.ini", "[trainning]", "did you mean [training]"]),
+        (
+            "[trainning]\nbatch_size = 3\n",
+            ["run.ini", "unknown section 'trainning'; did you mean 'training'? known are run, "],
+        ),
         ("[training]\nmomentum = 3\n", ["[training] momentum", "belongs in [latse] or [optimizer]"]),
         ("[training]\nbatch_size = many\n", ["[training] batch_size", "a whole number", "'many'"]),
         ("[training]\nbatch_size = 0\n", ["[training] batch_size", "[1, inf]", "got 0"]),
@@ -40,12 +43,15 @@ def test_values_have_the_types_of_their_fields(tmp_path):
         ("[data]\ncrop_from = 144, 100\n", ["[data] crop_from", "(112, 112)", "(144, 100)"]),
         ("[loss angular_centre]\nweight = wide\n", ["[loss angular_centre] weight", "a number", "'wide'"]),
         ("[loss centre_loss]\nweight = -1\n", ["[loss centre_loss] weight", "[0, inf]", "got -1"]),
-        ("[loss]\nhaed = cosface\n", ["[loss] haed", "did you mean head?"]),
+        ("[loss]\nhaed = cosface\n", ["[loss] haed", "did you mean 'head'?"]),
         (
             "[loss]\nsub_centres = 3\n",
-            ["[loss] sub_centres", "known: head", "in a section of its name, [loss arcface]"],
+            ["[loss] sub_centres", "known are head", "in a section of its name, [loss arcface]"],
         ),
-        ("[data]\ntrain = vgg\n[vg]\nrecords = a\n", ["[data] train", "no [vgg]", "did you mean vg"]),
+        (
+            "[data]\ntrain = vgg\n[vg]\nrecords = a\n",
+            ["[data] train", "unknown dataset section 'vgg'; did you mean 'vg'?"],
+        ),
         ("[vgg]\nmxrec = a\n", ["[vgg] mxrec", "records"]),
         ("[training]\nsteps = 3\nepochs = 2\n", ["[training]", "steps 3", "epochs 2"]),
         ("[loss]\nhead = none\n", ["[loss] head none", "[loss batch_hard_triplet]"]),
@@ -186,7 +192,7 @@ def test_a_file_without_a_tiny_set_is_refused_where_one_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     "line, parts",
     [
-        ("training.stepz = 4", ["[training] stepz", "did you mean steps"]),
+        ("training.stepz = 4", ["[training] stepz", "did you mean 'steps'?"]),
         ("training.steps = few", ["[training] steps", "a whole number", "'few'"]),
         ("training.batch_size = 0", ["[training] batch_size", "[1, inf]"]),
         ("steps = 4", ["section.key=value", "steps=4"]),

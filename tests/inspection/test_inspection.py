@@ -185,6 +185,17 @@ def test_people_with_few_photos_are_named(photos, tmp_path):
     assert ([entry.identity for entry in finding.entries], report.status) == (["Person_00007"], 0)
 
 
+def test_one_photo_of_each_person_is_a_warning(photos, tmp_path):
+    report = inspect(
+        as_records({name: photos[name] for name in list(photos)[::PHOTOS]}, tmp_path / "set"),
+        folder=tmp_path / "report",
+    )
+    finding = only(report, "one-photo")
+    assert (finding.severity, report.status) == ("warning", 1)
+    assert finding.what.startswith(f"each of the {PEOPLE} people has one photo: nothing shows what stays the same")
+    assert "few-photos" not in [each.kind for each in report.findings]
+
+
 def test_people_without_photos_are_named(photos, tmp_path):
     dataset = as_records(photos, tmp_path / "set")
     for name, change in (("identities.json", lambda known: [*known, "Nobody"]), ("metadata.json", _one_more)):

@@ -269,13 +269,13 @@ def test_wrong_photos_and_options_are_refused():
     with pytest.raises(ValueError, match="blur"):
         wearing.wear(np.zeros((5, 5, 3), np.uint8), seen(), mask_picture, colours.dress(mask_picture), blur=-1)
     for make, message in (
-        (lambda: drawing.draw("hat"), "mask picture must be one of"),
-        (lambda: colours.colour("mauvish"), "colour must be one of"),
-        (lambda: colours.pattern("tartan", (4, 4)), "pattern must be one of"),
+        (lambda: drawing.draw("hat"), "unknown mask picture"),
+        (lambda: colours.colour("mauvish"), "unknown colour"),
+        (lambda: colours.pattern("tartan", (4, 4)), "unknown pattern"),
         (lambda: Wardrobe(pictures=[]), "at least one mask picture"),
-        (lambda: Wardrobe(pictures=["/no/such.png"]), "mask picture must be one of"),
+        (lambda: Wardrobe(pictures=["/no/such.png"]), "unknown mask picture"),
         (lambda: Wardrobe(colours=["#12"]), "own"),
-        (lambda: Wardrobe(patterns=["/no/such.jpg"]), "pattern must be one of"),
+        (lambda: Wardrobe(patterns=["/no/such.jpg"]), "unknown pattern"),
     ):
         with pytest.raises(ValueError, match=message):
             make()

@@ -119,5 +119,5 @@ def test_a_mistake_is_one_line(dataset, tmp_path, preview):
     assert done.returncode == 1
     error = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(error) == 1
-    assert "did you mean blur" in error[0]
+    assert "did you mean 'blur'?" in error[0]
     assert not (tmp_path / "c.png").exists()

@@ -230,7 +230,7 @@ def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp
     "more, part",
     [
         (["data.train=nobody", "nobody.records=/nowhere"], "/nowhere"),
-        (["model.backbone=resnet"], "iresnet18"),
+        (["model.backbone=iresnet_18"], "[model] backbone: unknown backbone 'iresnet_18'; did you mean 'iresnet18'?"),
         (["model.model_path=/nowhere"], "/nowhere"),
     ],
 )
@@ -241,13 +241,22 @@ def test_a_mistake_is_one_clear_line(tmp_path, more, part):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["model.backbone=iresnet_18", "loss.head=arcfase"])
+def test_a_wrong_name_is_met_before_anything_is_drawn_or_written(tmp_path, name):
+    with pytest.raises(ValueError, match="did you mean"):
+        run(tmp_path / "new", name)
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_program_prints_a_mistake_without_a_stack_trace(tmp_path, repository):
     done = subprocess.run(
         [*command(tmp_path), "--set", "training.stepz=3"], cwd=repository, capture_output=True, text=True, check=False,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: --set: [training] stepz: unknown key; did you mean steps?")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: --set: [training] stepz: unknown key 'stepz'; did you mean 'steps'? known are "
+    )
     assert "Traceback" not in done.stderr
 
 
