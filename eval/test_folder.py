@@ -16,7 +16,7 @@ from keras_face.evaluation.protocols import folder_identification, folder_pairs
 from keras_face.measurement import verification
 from keras_face.measurement.identification import measure_folder
 from keras_face.measurement.runs import Run
-from keras_face.photos import people
+from keras_face.photos import checked, people
 from keras_face.photos.lists import PhotoFolder
 
 EVALUATION = commands.evaluation_flags("output/eval/folder")
@@ -38,6 +38,8 @@ def main() -> str:
         raise ValueError("expected --source")
     name, found_people = Path(source).name, people.list_people(source).photos
     pairs = folder_pairs(found_people, name, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
+    if run.model_path:
+        checked.check_aligned(source, [photo for photos in found_people.values() for photo in photos])
     locate = PhotoFolder(source)
     if run.scores:
         return run.finish([run.measured_scores(pairs)], locate=locate)

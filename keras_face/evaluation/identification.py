@@ -8,13 +8,14 @@ from numpy.typing import ArrayLike
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL, Interval, clopper_pearson
 from keras_face.evaluation.resampling import effective_people, rate_interval, resample_pairs, resample_people
+from keras_face.evaluation.short import Short
 from keras_face.evaluation.similarities import first_equal, pair_cosines
 
 _CELLS = 2**24  # similarities in memory at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
+@dataclass(frozen=True, eq=False, repr=False)
+class Search(Short):
     """What a search of every probe found; a mate is an entry of the gallery that shows the probe's person.
 
     Attributes:

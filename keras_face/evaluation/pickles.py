@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity, folds_by_position
+from keras_face.evaluation.short import Short
 
 
-@dataclass(frozen=True, eq=False)
-class PackedPairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class PackedPairs(Short):
     """A packed test set.
 
     Attributes:

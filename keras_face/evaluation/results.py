@@ -30,6 +30,7 @@ from keras_face.evaluation.scores import (
     operating_points,
     right_decisions,
 )
+from keras_face.evaluation.short import Short
 
 _KEYS = 65_536  # that are hashed at a time
 
@@ -138,8 +139,8 @@ class IdentificationResult(Origin):
         return dataclasses.asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
+@dataclass(frozen=True, eq=False, repr=False)
+class Measured(Short):
     """A result with what it was made from.
 
     Attributes:

@@ -30,7 +30,25 @@ def find_version(model_path: str | os.PathLike) -> Path:
         ]
         if versions:
             return max(versions, key=lambda version: int(version.name))
-    raise ValueError(f"{path}: expected a SavedModel folder, or a folder of numbered ones, found none")
+    raise ValueError(f"{path}: expected a SavedModel folder, or a folder of numbered ones, {_instead(path)}")
+
+
+def _instead(path: Path) -> str:
+    """Returns what there is instead of an exported model: nothing, or a run or checkpoint, and what exports it."""
+    is_checkpoint = Path(f"{path}.index").is_file() or (path / "checkpoint").is_file()
+    # A run's folder has the folder `checkpoints`, which has checkpoints and `best`, a folder with one more.
+    runs = [path] if (path / "checkpoints").is_dir() else []
+    if is_checkpoint:
+        runs += [folder.parent for folder in (path, *path.parents) if folder.name == "checkpoints"]
+    if not runs:
+        return "got a checkpoint, which only the run that it is of can export" if is_checkpoint else "found none"
+    run, *_ = runs
+    if any(run.glob("export/*/saved_model.pb")):
+        return f"got a checkpoint; the model that its run exported is {run}"
+    return (
+        "got a run that has not exported yet, as it does at its end; to go on with it: "
+        f"python -m train_centre --config {run / 'config.ini'}"
+    )
 
 
 class EmbedderLike(Protocol):

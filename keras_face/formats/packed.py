@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_face.evaluation.short import Short
 from keras_face.photos import checked
 from keras_face.photos.limit import max_pixels, too_many
 from keras_face.photos.pixels import for_records
@@ -15,8 +16,8 @@ from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Packed:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Packed(Short):
     """Photos of people in one file.
 
     Args:

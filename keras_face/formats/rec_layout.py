@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_face.evaluation.short import Short
 from keras_face.formats import image_records
 from keras_face.formats.image_records import Headers
 from keras_face.formats.recordio import RecordFile, Scan, read_index
@@ -24,8 +25,8 @@ LABELS = ("agreed", "headers", "identities")
 Problems = list[tuple[str, str]]  # name and reason of what cannot be read
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class RecPhotos:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class RecPhotos(Short):
     """The photos of a .rec file, ordered by key.
 
     Attributes:

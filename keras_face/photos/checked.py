@@ -8,16 +8,19 @@ from multiprocessing.pool import ThreadPool
 
 from tqdm import tqdm
 
+from keras_face.evaluation.short import Short
 from keras_face.photos import headers
 from keras_face.photos.files import PhotoError
 from keras_face.photos.pixels import pixels_of
+from keras_face.photos.template import recorded
 
 Photo = tuple[str, str]  # its name in records and reports, and its file
 Verdict = tuple[int, int] | str  # the (height, width) of a photo, or why it is none
+_LOOKED_AT = 256  # photos whose size says whether all are aligned
 
 
-@dataclasses.dataclass(frozen=True)
-class People:
+@dataclasses.dataclass(frozen=True, repr=False)
+class People(Short):
     """Checked photos of people, in the order of their labels, and what was left out.
 
     Args:
@@ -84,6 +87,7 @@ def check(
     image_size: tuple[int, int] | None,
     progress: bool,
     decode: bool = False,
+    source: str | os.PathLike = "the photos",
 ) -> People:
     """Returns what is good of the photos, and what is not, after what was skipped before.
 
@@ -94,8 +98,9 @@ def check(
         image_size: (height, width) that the photos must have; None: what most have.
         progress: Whether to show a progress bar.
         decode: Whether to decode every photo; else only those whose structure leaves a doubt.
+        source: Where they are, for an error.
 
-    Raises: ValueError if nobody has enough good photos.
+    Raises: ValueError if nobody has enough good photos; as `check_alike`, if no size is given.
     """
     paths = [path for photos in people.values() for _, path in photos]
     shown = tqdm(_checks(paths, decode), "checking", len(paths), unit=" photos", disable=not progress)
@@ -110,6 +115,8 @@ def check(
             if not plain:
                 unplain.add(photo[0])
     sizes = Counter(size for of_person in verdicts.values() for _, size in of_person if not isinstance(size, str))
+    if image_size is None:
+        check_alike(sizes, source)
     size = image_size or max(sizes, key=lambda size: (sizes[size], size), default=(0, 0))
     skipped = list(skipped)
     good: dict[str, list[Photo]] = {}
@@ -129,6 +136,38 @@ def check(
             f"{some([f'{name} ({reason})' for name, reason in skipped]) or 'nothing'}"
         )
     return People(good, size, skipped, frozenset(unplain))
+
+
+def check_alike(sizes: Mapping[tuple[int, int], int], source: str | os.PathLike) -> None:
+    """Raises ValueError, which names the command that aligns, if most photos are not of the most common size.
+
+    Args:
+        sizes: How many photos there are of each (height, width).
+        source: Where they are.
+    """
+    total = sum(sizes.values())
+    most = max(sizes.values(), default=0)
+    if 2 * most < total:
+        height, width = max(sizes, key=lambda size: sizes[size])
+        crops = f"{os.fspath(source).rstrip(os.sep)}_aligned"
+        raise ValueError(
+            f"{source}: expected aligned photos, which are all of one size, got {len(sizes):,} sizes: {most:,} of "
+            f"{total:,} photos are {height}x{width}, {total - most:,} are not; "
+            f"first python -m tfrecords_tools.align --source {source} --output_dir {crops}"
+        )
+
+
+def check_aligned(source: str | os.PathLike, names: Sequence[str]) -> None:
+    """Raises ValueError as `check_alike` if photos are whole ones, by the sizes of some, and nothing else is recorded.
+
+    Args:
+        source: Their folder.
+        names: Of the photos in it.
+    """
+    paths = [os.path.join(source, name) for name in names[:: -(-len(names) // _LOOKED_AT) or 1]]
+    if set(recorded(os.path.dirname(path) for path in paths)) == {None}:
+        verdicts = [check_photo(path)[0] for path in paths]
+        check_alike(Counter(size for size in verdicts if not isinstance(size, str)), source)
 
 
 def _checks(paths: Sequence[str], decode: bool) -> Iterator[tuple[Verdict, bool]]:

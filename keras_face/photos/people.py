@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from keras_face.evaluation.short import Short
 from keras_face.photos import checked
 from keras_face.photos.files import unlike_a_photo
 from keras_face.photos.lists import HIDDEN, is_folder, is_hidden
@@ -15,8 +16,8 @@ from keras_face.photos.template import RECORD
 _REPORTS = (RECORD, "skipped.csv")  # what `align` leaves beside the folders of crops
 
 
-@dataclasses.dataclass(frozen=True)
-class Listing:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Listing(Short):
     """What a folder with one folder of photos per person holds, by name, unread.
 
     Args:
@@ -85,7 +86,7 @@ def scan(
 
     Photos of all kinds that `files.read_photo` reads are good.
 
-    Raises: ValueError as `list_people`, and if nobody has enough good photos.
+    Raises: ValueError as `list_people`, and `checked.check`.
     """
     if min_photos < 1:
         raise ValueError(f"min_photos must be >= 1, got {min_photos}")
@@ -93,7 +94,7 @@ def scan(
     people = {
         person: [(name, os.path.join(source, name)) for name in names] for person, names in listing.photos.items()
     }
-    return checked.check(people, listing.skipped, min_photos, image_size, progress, decode)
+    return checked.check(people, listing.skipped, min_photos, image_size, progress, decode, source)
 
 
 def read_people(path: str | os.PathLike) -> list[str]:

@@ -79,6 +79,7 @@ def write_list(
             raise ValueError(f"{list_file}:{number}: expected each photo once, got {name!r} again")
         names.add(name)
         photos.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
-    found = checked.check({str(label): photos[label] for label in sorted(photos)}, [], 1, image_size, progress)
+    of_label = {str(label): photos[label] for label in sorted(photos)}
+    found = checked.check(of_label, [], 1, image_size, progress, source=prefix)
     how = f"list {list_file}, photos in a set: {set_size}"
     return photo_sets.write_photos(found, output, set_size, how, template, progress)

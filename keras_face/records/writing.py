@@ -22,14 +22,15 @@ from tqdm import tqdm
 
 from keras_face import __version__, files
 from keras_face.backend import tf
+from keras_face.evaluation.short import Short
 from keras_face.photos.headers import is_photo
 from keras_face.photos.summary import write_skipped
 from keras_face.photos.template import UNKNOWN
 from keras_face.records.dataset import COLOUR_ORDER, FORMAT, INDEX_DTYPE, DatasetInfo, open_dataset, parse, shard_files
 
 
-@dataclasses.dataclass(frozen=True)
-class FaceSet:
+@dataclasses.dataclass(frozen=True, repr=False)
+class FaceSet(Short):
     """Images that are known to show one person: a photo, photos of one identity, or a track.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_face import files
 from keras_face.backend import tf
+from keras_face.evaluation.short import Short
 from keras_face.export import find_version
 from keras_face.records.dataset import DatasetInfo
 
@@ -19,8 +20,8 @@ FILE = "identities.json"
 _PROTOTYPES = re.compile(r"/loss_layers/(?P<head>[^/]+)/prototypes/\.ATTRIBUTES/VARIABLE_VALUE$")
 
 
-@dataclasses.dataclass(frozen=True)
-class NamedPrototypes:
+@dataclasses.dataclass(frozen=True, repr=False)
+class NamedPrototypes(Short):
     """The prototypes of a trained head and whose they are; made by `read_prototypes`.
 
     Attributes:

@@ -8,13 +8,14 @@ from functools import cached_property
 import numpy as np
 
 from keras_face.evaluation.protocols import Identification
+from keras_face.evaluation.short import Short
 
 _SHORTEST = 1e-20  # shorter vectors have no direction in float32
 _NUM_NAMED = 3  # names that an error message lists
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Short):
     """Embeddings by name; made by `Features.of`, which checks them.
 
     Attributes:

@@ -13,14 +13,15 @@ from keras_face import files
 from keras_face.evaluation.features.files import array, read_arrays
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity
 from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines
+from keras_face.evaluation.short import Short
 
 _GENUINE = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 _COLUMNS = ("similarity", "genuine", "fold", "left", "right")  # the last three may be absent
 Place = Callable[[int], str]  # from the index of a pair to its line or row
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Short):
     """Similarities of a protocol's pairs.
 
     Attributes:

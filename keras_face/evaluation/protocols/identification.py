@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_face.evaluation.short import Short
+
 
 @dataclass(frozen=True)
 class DroppedPhotos:
@@ -16,8 +18,8 @@ class DroppedPhotos:
     num_distractors: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Identification:
+@dataclass(frozen=True, eq=False, repr=False)
+class Identification(Short):
     """Probes and the gallery that they are looked up in.
 
     It is closed-set if each probe has a mate in the gallery (another entry of the same identity), else open-set.

@@ -14,14 +14,15 @@ from keras_face.evaluation.protocols.identification import Identification, no_sa
 from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines
 from keras_face.evaluation.protocols.pairs import Dropped
 from keras_face.evaluation.protocols.whole_numbers import read_whole_numbers
+from keras_face.evaluation.short import Short
 
 _TEMPLATE = ("template_id", "templateid", "template", "tid")
 _SUBJECT = ("subject_id", "subjectid", "subject", "sid")
 _MOST = 10_000_000  # templates are looked up in an array of this size
 
 
-@dataclass(frozen=True, eq=False)
-class IjbPhotos:
+@dataclass(frozen=True, eq=False, repr=False)
+class IjbPhotos(Short):
     """Which photos, of which media, make up each face set (IJB template).
 
     Attributes:
@@ -47,8 +48,8 @@ class IjbPhotos:
         return np.searchsorted(self.face_sets(), self.face_set)
 
 
-@dataclass(frozen=True, eq=False)
-class IjbPairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class IjbPairs(Short):
     """Pairs of face sets (IJB templates); as `Pairs`, but by numbers, as there are 15.7 million, and without folds.
 
     Attributes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_face.evaluation.protocols.identities import identities_of
+from keras_face.evaluation.short import Short
 
 NUM_FOLDS = 10
 
@@ -19,8 +20,8 @@ class Dropped:
     num_impostor: int
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pairs(Short):
     """Comparisons of a verification protocol.
 
     Attributes:
