@@ -37,9 +37,9 @@ def main() -> str:
     if not source:
         raise ValueError("expected --source")
     name, found_people = Path(source).name, people.list_people(source).photos
-    pairs = folder_pairs(found_people, name, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
     if run.model_path:
         checked.check_aligned(source, [photo for photos in found_people.values() for photo in photos])
+    pairs = folder_pairs(found_people, name, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
     locate = PhotoFolder(source)
     if run.scores:
         return run.finish([run.measured_scores(pairs)], locate=locate)

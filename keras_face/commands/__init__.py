@@ -1,6 +1,10 @@
 """What the commands share: their common flags, and how one runs and ends."""
 
-from keras_face.commands.flags import (
+from keras_face.commands import quiet
+
+quiet.import_tensorflow()  # before the modules below do
+
+from keras_face.commands.flags import (  # noqa: E402
     evaluation_flags,
     min_photos_flag,
     output_flags,
@@ -10,7 +14,7 @@ from keras_face.commands.flags import (
     template_flag,
     training_flags,
 )
-from keras_face.commands.running import run
+from keras_face.commands.running import run  # noqa: E402
 
 __all__ = [
     "evaluation_flags",

@@ -8,7 +8,6 @@
 """
 
 import ast
-import difflib
 import importlib.util
 import runpy
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_face import __version__
+from keras_face.config.nearest import unknown
 
 
 class Command(NamedTuple):
@@ -51,10 +51,7 @@ def main() -> int:
     commands = {each: command for group in groups().values() for each, command in group.items()}
     command = commands.get(name.replace("_", "-"))
     if command is None:
-        near = difflib.get_close_matches(name, commands, 1, 0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
-        told = f"expected a command, got {name!r}; {hint}Commands: {', '.join(commands)}"
-        print(f"error: {told}" if name else _help(), file=sys.stderr)
+        print(f"error: {unknown('command', name, commands)}" if name else _help(), file=sys.stderr)
         return 1
     sys.argv[1:] = arguments
     # As `python -m` does, so that flags, --help and worker processes are those of the module.

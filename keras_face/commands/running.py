@@ -1,5 +1,6 @@
 """How a command runs and ends: help, its summary, or one line for an error or a flag that has another name now."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -8,6 +9,9 @@ from absl import app, flags, logging
 
 from keras_face.commands import usage
 from keras_face.photos.limit import set_max_pixels
+
+# Flags that an argument without one may be meant for, in this order.
+_MAY_BE_MEANT = ("config", "records", "model_path", "source", "output_dir")
 
 
 def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) -> None:
@@ -23,7 +27,7 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
 
     def main(argv: list[str]) -> int:
         if len(argv) > 1:
-            raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+            return refuse(argv[1])
         if flags.FLAGS["verbosity"].using_default_value:
             logging.set_verbosity(logging.WARNING)  # TensorFlow Datasets tells much between the progress bars
         warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd metadata of photos that it can read
@@ -42,12 +46,20 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
         print(result)
         return 0
 
+    def refuse(argument: str) -> int:
+        print(f"error: {_without_flag(argument)}", file=sys.stderr)
+        return 1
+
     def parse(argv: list[str]) -> list[str]:
         if usage.asked(argv[1:]):
             print(usage.help_text(work.__module__))
             sys.exit(0)
         try:
             return flags.FLAGS(argv)
+        except flags.IllegalFlagValueError:  # such as one that must be given
+            if not argv[1:] or argv[1].startswith("-"):
+                return app.parse_flags_with_usage(argv)
+            sys.exit(refuse(argv[1]))
         except flags.UnrecognizedFlagError as error:
             if error.flagname not in (renamed or {}):
                 return app.parse_flags_with_usage(argv)
@@ -55,3 +67,12 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
             sys.exit(1)
 
     app.run(main, flags_parser=parse)
+
+
+def _without_flag(argument: str) -> str:
+    """Returns what to say of an argument that has no flag: the flag that it was likely meant for."""
+    has_flags = flags.FLAGS
+    for name in _MAY_BE_MEANT:
+        if name in has_flags and not has_flags[name].present and not (name == "config" and os.path.isdir(argument)):
+            return f"expected flags alone, got {argument!r}; did you mean --{name} {argument}?"
+    return f"expected flags alone, got {argument!r}"

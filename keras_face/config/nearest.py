@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-_LIKE = 0.6  # of 1, the likeness from which on a name may have been meant
+_LIKE = 0.58  # of 1, the likeness from which on a name may have been meant
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from multiprocessing.pool import ThreadPool
@@ -149,11 +150,12 @@ def check_alike(sizes: Mapping[tuple[int, int], int], source: str | os.PathLike)
     most = max(sizes.values(), default=0)
     if 2 * most < total:
         height, width = max(sizes, key=lambda size: sizes[size])
-        crops = f"{os.fspath(source).rstrip(os.sep)}_aligned"
+        photos = os.fspath(source).rstrip(os.sep)
+        folders = f"--source {shlex.quote(photos)} --output_dir {shlex.quote(f'{photos}_aligned')}"
         raise ValueError(
             f"{source}: expected aligned photos, which are all of one size, got {len(sizes):,} sizes: {most:,} of "
             f"{total:,} photos are {height}x{width}, {total - most:,} are not; "
-            f"first python -m tfrecords_tools.align --source {source} --output_dir {crops}"
+            f"first python -m tfrecords_tools.align {folders}"
         )
 
 

@@ -76,7 +76,7 @@ def test_help_of_a_command_is_its_own(repository):
 def test_an_unknown_command_names_the_nearest(keras_face, name, near):
     status, told, error = keras_face(name)
     assert (status, told) == (1, "")
-    assert error.startswith(f"error: expected a command, got {name!r}; did you mean {near}? Commands: train, ")
+    assert error.startswith(f"error: unknown command {name!r}; did you mean {near!r}? known are train, ")
 
 
 def test_without_a_command_the_help_is_an_error(keras_face):

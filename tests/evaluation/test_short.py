@@ -13,11 +13,11 @@ LARGE = [
     (Pairs("LFW", KEYS, KEYS, np.ones(6000, bool), np.arange(6000) % 10), ["protocol='LFW'", "left=<6,000 of them>"]),
     (Features(KEYS, np.eye(6000, 4, dtype=np.float32), np.ones(6000, np.float32)), ["embeddings=<float32 [6000, 4]>"]),
     (
-        Identification("LFW", KEYS, KEYS, KEYS, KEYS, np.arange(6000)),
+        Identification("LFW", KEYS, ("Ann",) * 6000, KEYS, ("Ann",) * 6000, np.arange(6000)),
         ["probes=<6,000 of them>", "same_photo=<int64 [6000]>", "distractors=()"],
     ),
     (Listing({"Ann": KEYS}, []), ["photos=<1 of them>", "skipped=[]"]),
-    (FaceSet([bytes(50_000)], 3, "Ann"), ["images=<1 of them>", "label=3, name='Ann'"]),
+    (FaceSet([b"\xff\xd8\xff" + bytes(50_000)], 3, "Ann"), ["images=<1 of them>", "label=3, name='Ann'"]),
 ]
 
 
