@@ -14,6 +14,7 @@ from absl import flags
 from keras_face import commands
 from keras_face.evaluation.protocols import folder_identification, folder_pairs
 from keras_face.measurement import verification
+from keras_face.measurement.drawn import marked_pairs, marked_search
 from keras_face.measurement.identification import measure_folder
 from keras_face.measurement.runs import Run
 from keras_face.photos import checked, people
@@ -40,11 +41,13 @@ def main() -> str:
     if run.model_path:
         checked.check_aligned(source, [photo for photos in found_people.values() for photo in photos])
     pairs = folder_pairs(found_people, name, num_folds=FOLDS.value, num_pairs=PAIRS.value, seed=SEED.value)
+    pairs, searches = marked_pairs(pairs, source), marked_search(folder_identification(found_people, name), source)
+    run.refuse_drawn([pairs])
     locate = PhotoFolder(source)
     if run.scores:
         return run.finish([run.measured_scores(pairs)], locate=locate)
     measured = verification.measure_pairs(run.source, verification.Task(source, pairs, locate), rule=run.threshold_rule)
-    found = measure_folder(run.source, folder_identification(found_people, name), source, locate)
+    found = measure_folder(run.source, searches, source, locate)
     return run.finish([measured], [found], locate=locate)
 
 

@@ -46,6 +46,8 @@ def main() -> str:
     if ERROR_VERSUS_REJECT.value and run.scores:
         raise ValueError("--scores has no use for --error_versus_reject: norms are not in its file")
     task = verification.read_task(SOURCE.value, PAIRS.value, views=VIEWS.value) if SOURCE.value or PAIRS.value else None
+    if task is not None:
+        run.refuse_drawn([task.pairs])
     if run.scores:
         if SUBTRACT_MEAN.value:
             raise ValueError("--scores has no use for --subtract_mean")

@@ -14,6 +14,7 @@ from absl import flags
 
 from keras_face import commands
 from keras_face.evaluation.protocols import read_masked
+from keras_face.measurement.drawn import marked_search
 from keras_face.measurement.identification import measure_masked
 from keras_face.measurement.runs import Run
 
@@ -36,6 +37,7 @@ def main() -> str:
     if ORIGINAL_FEATURES.value and not run.features:
         raise ValueError("--model_path has no use for --original_features")
     protocol = read_masked(LIST.value or Path(SOURCE.value, "masked.csv"), own_original=OWN_ORIGINAL.value)
+    protocol = marked_search(protocol, SOURCE.value, ORIGINAL_SOURCE.value)
     gallery = run.other_features(ORIGINAL_FEATURES.value) if ORIGINAL_FEATURES.value else run.source
     masked, originals = (
         SOURCE.value or run.features or "",

@@ -54,7 +54,8 @@ def main() -> str:
     _, ytf = test_sections(config.lfw, config.ytf, config.synthetic, config.run.seed, Path(config.run.output_dir))
     if not ytf.splits or (run.model_path and not ytf.prefix):
         raise ValueError("expected a frames folder and a splits file: give --source and --splits, or --config")
-    protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None)
+    protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None, frames_dir=ytf.prefix or None)
+    run.refuse_drawn(protocols)
     pooling = PoolingRule(Pooling(POOLING.value, BEST.value), SET_SCORE.value)
     if run.scores:
         if pooling != PoolingRule() or QUALITY_FILE.value:

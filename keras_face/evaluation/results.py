@@ -63,6 +63,7 @@ class VerificationResult(Origin):
 
     Attributes:
         protocol: Which rule was followed.
+        drawn: Whether the people are drawn, so that no threshold here is for use; `protocol` says it too.
         protocol_hash: SHA-256 of the pairs and their folds.
         num_genuine: Genuine pairs.
         num_impostor: Impostor pairs.
@@ -82,6 +83,7 @@ class VerificationResult(Origin):
     """
 
     protocol: str = ""
+    drawn: bool = False
     protocol_hash: str = ""
     num_genuine: int = 0
     num_impostor: int = 0
@@ -211,6 +213,7 @@ def verify(
     result = VerificationResult(
         **dataclasses.asdict(origin),
         protocol=pairs.protocol,
+        drawn=pairs.drawn,
         protocol_hash=pairs_hash(pairs),
         num_genuine=int(np.count_nonzero(pairs.genuine)),
         num_impostor=int(np.count_nonzero(~pairs.genuine)),

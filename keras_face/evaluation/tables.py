@@ -40,6 +40,8 @@ def _verification(results: Sequence[VerificationResult]) -> str:
         for result in results
     ]
     notes = []
+    if any(result.drawn for result in results):
+        notes.append("drawn people: that the parts work together, and nothing of photos of real people")
     if folds:
         rules = ", ".join(dict.fromkeys(result.accuracy.rule for result in results if result.accuracy))
         whence = "from all pairs, the judged ones too" if rules == "best_on_test" else "from the other folds"

@@ -104,7 +104,7 @@ def _read_row(path: Path, row: dict[str, Any], rule: str) -> Measured:
         )
     file = path.parent / Path(row["scores"]).name
     scores = read_scores(file)
-    pairs = _named(scores, row["protocol"])
+    pairs = dataclasses.replace(_named(scores, row["protocol"]), drawn=row.get("drawn") is True)
     counts = int(np.count_nonzero(pairs.genuine)), int(np.count_nonzero(~pairs.genuine))
     # A set too large for keys has its counts alone to be known by.
     if counts != (row.get("num_genuine"), row.get("num_impostor")) or (

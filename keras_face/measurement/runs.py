@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Run:
         threshold_rule: Of the accuracy, of `scores.RULES`.
         report: Whether to write report.html.
         save_scores: Whether to write the similarities, for `eval.compare`.
-        save_thresholds: Whether to write thresholds into the model's keras_face.json.
+        save_thresholds: Whether to write thresholds into the model's keras_face.json; refused on drawn people.
 
     Raises: ValueError unless one of model, embeddings and similarities is given, and for settings it has no use for.
     """
@@ -123,6 +123,15 @@ class Run:
             self.scores or "", pairs, distances=self.distances, columns=columns, rule=self.threshold_rule
         )
 
+    def refuse_drawn(self, protocols: Iterable[Pairs]) -> None:
+        """Raises ValueError if thresholds are to be saved that would be found on drawn people."""
+        drawn = [pairs.protocol for pairs in protocols if pairs.drawn]
+        if self.save_thresholds and drawn:
+            raise ValueError(
+                f"{drawn[0]}: expected photos of real people for --save_thresholds; a threshold found on drawn ones "
+                "says nothing of real photos"
+            )
+
     def finish(
         self,
         measured: Sequence[Measured],
@@ -136,7 +145,10 @@ class Run:
             measured: Verification results.
             identified: Identification results.
             locate: From the keys of pairs to photos for the report; None: there are none.
+
+        Raises: ValueError as `refuse_drawn`.
         """
+        self.refuse_drawn(each.pairs for each in measured)
         summary = write_run(
             self.output_dir, measured, identified, locate=locate, save_scores=self.save_scores, report=self.report
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_face.evaluation.protocols import Pairs, read_ytf_splits
 from keras_face.evaluation.results import Measured, Origin, verify
+from keras_face.measurement.drawn import marked_pairs
 from keras_face.measurement.photos import named_missing
 from keras_face.measurement.pooling import PoolingRule, qualities_of, read_qualities
 from keras_face.measurement.sources import FeatureSource, Locate, Source
@@ -16,19 +17,27 @@ from keras_face.photos.files import EXTENSIONS
 from keras_face.photos.lists import PhotoFolder, is_hidden
 
 
-def read_tracks(splits_file: str | os.PathLike, error_file: str | os.PathLike | None = None) -> tuple[Pairs, ...]:
+def read_tracks(
+    splits_file: str | os.PathLike,
+    error_file: str | os.PathLike | None = None,
+    *,
+    frames_dir: str | os.PathLike | None = None,
+) -> tuple[Pairs, ...]:
     """Returns the pairs of tracks of a splits file: as they were published, and corrected if that differs.
+
+    They are marked where the splits file, or the frames, are of drawn people.
 
     Args:
         splits_file: See `read_ytf_splits`.
         error_file: List of wrong tracks to leave out of the corrected pairs; None: none.
+        frames_dir: Folder of the frames; None: there are none.
 
     Raises: ValueError as `read_ytf_splits`.
     """
     raw = read_ytf_splits(splits_file, label="original")
     corrected = read_ytf_splits(splits_file, label="corrected", error_file=error_file)
     same = error_file is None and np.array_equal(raw.genuine, corrected.genuine)
-    return (raw,) if same else (raw, corrected)
+    return tuple(marked_pairs(pairs, splits_file, frames_dir) for pairs in ((raw,) if same else (raw, corrected)))
 
 
 def measure_tracks(

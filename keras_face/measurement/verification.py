@@ -16,6 +16,7 @@ from keras_face.evaluation.report.plots import save_histogram, save_roc
 from keras_face.evaluation.results import Measured, Origin, verify
 from keras_face.evaluation.scores import mean_subtracted
 from keras_face.evaluation.similarities import pair_cosines
+from keras_face.measurement.drawn import marked_pairs
 from keras_face.measurement.photos import Photo
 from keras_face.measurement.sources import Locate, Source
 from keras_face.photos.lists import PhotoFolder
@@ -39,7 +40,7 @@ class Task:
 def read_task(
     data: str | os.PathLike | None, pairs_file: str | os.PathLike | None = None, *, views: str = "FP"
 ) -> Task:
-    """Returns pairs of photos.
+    """Returns pairs of photos, marked where the photos, or the pairs, are of drawn people.
 
     Args:
         data: Folder of aligned photos, an InsightFace `.bin`, or margin-centre-face's `lfw.np`; None: no photos.
@@ -52,11 +53,11 @@ def read_task(
     if data is None:
         if pairs_file is None:
             raise ValueError("expected a pairs file where there are no photos")
-        return Task(os.fspath(pairs_file), _read_protocol(pairs_file, views), _no_photo)
+        return Task(os.fspath(pairs_file), marked_pairs(_read_protocol(pairs_file, views), pairs_file), _no_photo)
     root = Path(data)
     if root.is_dir():
         pairs = _read_protocol(pairs_file if pairs_file is not None else root / "pairs.txt", views)
-        return Task(os.fspath(data), pairs, PhotoFolder(root))
+        return Task(os.fspath(data), marked_pairs(pairs, root, pairs_file), PhotoFolder(root))
     if root.suffix not in (".bin", ".np"):
         raise FileNotFoundError(f"{root}: expected a folder of photos, a .bin or a .np file")
     if pairs_file is not None:

@@ -1,7 +1,8 @@
-"""What photos are aligned to: said by the record of the folder that they are in, or by who knows it.
+"""What photos are aligned to, and whether they are drawn: said by the record of their folder, or by who knows it.
 
 `align`, and all that makes folders of aligned photos, leaves `aligned.jsonl` there, whose first line has the settings
-that the crops were made with; the template is one of these. It holds for all folders within, too.
+that the crops were made with; the template is one of these. A folder of drawn people says `drawn` there. It holds for
+all folders within, too.
 """
 
 import json
@@ -30,9 +31,26 @@ def settings_in(path: str | os.PathLike, line: str) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: expected settings in its first line, got {line[:60]!r}") from None
 
 
-def write_record(folder: Path, template: str) -> None:
-    """Writes the record of a folder whose photos are all aligned to one template, by its name."""
-    (folder / RECORD).write_text(first_line({"template": template}) + "\n", encoding="utf-8")
+def write_record(folder: Path, template: str, *, drawn: bool = False) -> None:
+    """Writes the record of a folder whose photos are all aligned to one template, by its name.
+
+    Args:
+        folder: Where the photos lie.
+        template: The name.
+        drawn: Whether the people are drawn, none of them real.
+    """
+    settings = {"template": template, **({"drawn": True} if drawn else {})}
+    (folder / RECORD).write_text(first_line(settings) + "\n", encoding="utf-8")
+
+
+def is_drawn(*places: str | os.PathLike | None) -> bool:
+    """Returns whether one of these files or folders is of drawn people, by the record beside it or nearest above it.
+
+    Raises: ValueError if a record is damaged.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    folders = [os.path.realpath(place) for place in places if place]
+    return any(_nearest(folder, known).get("drawn") is True for folder in folders)
 
 
 def recorded(folders: Iterable[str | os.PathLike]) -> dict[str | None, str]:
@@ -44,10 +62,10 @@ def recorded(folders: Iterable[str | os.PathLike]) -> dict[str | None, str]:
     Returns: The first folder of each name; that of None: the first that has no record.
     Raises: ValueError if a record is damaged.
     """
-    known: dict[str, str | None] = {}
+    known: dict[str, dict[str, Any]] = {}
     found: dict[str | None, str] = {}
     for folder in folders:
-        found.setdefault(_nearest(os.path.realpath(folder), known), os.fspath(folder))
+        found.setdefault(_nearest(os.path.realpath(folder), known).get("template"), os.fspath(folder))
     return found
 
 
@@ -73,12 +91,12 @@ def agreed(folders: Iterable[str | os.PathLike], given: str | None = None) -> st
     return given or next(iter(names), None)
 
 
-def _nearest(folder: str, known: dict[str, str | None]) -> str | None:
-    """Returns the template by the record of a folder, or of the nearest above it that has one.
+def _nearest(folder: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Returns the settings in the record of a folder, or of the nearest above it that has one; none: nothing.
 
     Args:
         folder: Its real path.
-        known: Templates of folders that were looked at; gets those of this one and of the folders above it.
+        known: Settings of folders that were looked at; gets those of this one and of the folders above it.
     """
     climbed = []
     while folder not in known:
@@ -88,15 +106,15 @@ def _nearest(folder: str, known: dict[str, str | None]) -> str | None:
         if os.path.isfile(record):
             known[folder] = _read(record)
         elif above == folder:
-            known[folder] = None
+            known[folder] = {}
         else:
             folder = above
-    name = known[folder]
-    known.update(dict.fromkeys(climbed, name))
-    return name
+    settings = known[folder]
+    known.update(dict.fromkeys(climbed, settings))
+    return settings
 
 
-def _read(path: str) -> str | None:
+def _read(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8", errors="replace") as file:
         line = file.readline()
-    return settings_in(path, line).get("template")
+    return settings_in(path, line)

@@ -4,7 +4,7 @@ Everything is a pure function of the seed. Person `index` of a seed is called `P
 every folder written with that seed and difficulty, so training and test people are disjoint exactly if their
 ranges of indices are: a folder begins with its `first_person` and uses as many as its writer says.
 
-Beside the people lies the record of what they are aligned to, see `photos.template`.
+Beside the people lies the record of what they are aligned to, and that they are drawn, see `photos.template`.
 
 A writer refuses an output that exists and moves its folder into place when it is complete; a killed run leaves only
 `<output_dir>.incomplete`, which the next one removes.
@@ -246,9 +246,9 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 
 @contextlib.contextmanager
 def _new_folder(output_dir: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a folder to write into, with the record of what the photos are aligned to."""
+    """Yields a folder to write into, with the record of what the photos are aligned to, and that they are drawn."""
     with new_folder(output_dir) as folder:
-        write_record(folder, TEMPLATE_NAME)
+        write_record(folder, TEMPLATE_NAME, drawn=True)
         yield folder
 
 

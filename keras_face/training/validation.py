@@ -48,7 +48,10 @@ class Validation:
         figures = {name: accuracy.mean for name, accuracy in accuracies.items() if accuracy is not None}
         if not figures:
             return
-        logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        drawn = {name: " (drawn people)" if each.measured.result.drawn else "" for name, each in found.items()}
+        logger.info(
+            "step %d: %s", step, ", ".join(f"{name} {value:.4f}{drawn[name]}" for name, value in figures.items())
+        )
         if self._summaries is not None:
             self._summaries.scalars(step, figures, "validation")
             for name, each in found.items():

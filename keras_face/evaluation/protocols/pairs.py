@@ -32,6 +32,7 @@ class Pairs(Short):
         fold: int64 [n], fold of each pair, 0 ... k - 1.
         dropped: What the protocol leaves out.
         people: int64 [n, 2], number of the person on each side; None: what the keys say, see `identities`.
+        drawn: Whether the people are drawn, none of them real; the name says it too.
 
     Raises: ValueError if the sizes differ, there is no pair, or a fold of 0 ... k - 1 has none.
     """
@@ -43,6 +44,7 @@ class Pairs(Short):
     fold: np.ndarray
     dropped: tuple[Dropped, ...] = ()
     people: np.ndarray | None = None
+    drawn: bool = False
 
     def __post_init__(self):
         sizes = [len(self.left), len(self.right), len(self.genuine), len(self.fold)]
