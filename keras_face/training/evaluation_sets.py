@@ -6,14 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_face.config import LfwConfig, YtfConfig
 from keras_face.evaluation.report.errors import decide, wrong_pairs
 from keras_face.evaluation.report.report import write_report
-from keras_face.evaluation.results import Measured, versions, write_results
+from keras_face.evaluation.results import Measured, VerificationResult, versions, write_results
 from keras_face.evaluation.tables import table
 from keras_face.export import EmbedderLike
 from keras_face.measurement import PhotoSource
@@ -88,29 +87,34 @@ class EvaluationSets:
         source = PhotoSource(embedder, flip=self._flip, hashes=False)
         return {name: found[-1] for name, found in self._measured(source, whole_tracks=not self._ytf.pairs).items()}
 
-    def report(self, embedders: Sequence[EmbedderLike], output_dir: str | os.PathLike) -> dict[str, Any]:
-        """Measures each embedder on each set, logs the table, and returns the figures.
+    def report(
+        self, embedders: Sequence[EmbedderLike], output_dir: str | os.PathLike
+    ) -> list[dict[str, VerificationResult]]:
+        """Measures each embedder on each set, logs the table, and returns the figures of each, by what was measured.
 
         Writes `results.json` and `report.html`, and the plots of the first embedder into `plots/`.
         """
         output_dir = Path(output_dir)
         found: list[Measured] = []
+        results: list[dict[str, VerificationResult]] = []
         for number, embedder in enumerate(embedders):
             source = PhotoSource(embedder, flip=self._flip, progress=sys.stderr.isatty())
+            results.append({})
             for name, of_set in self._measured(source, whole_tracks=True).items():
                 for plot, each in zip(_PLOTS[name], of_set, strict=False):
                     if number == 0:
                         save_plots(each.measured, output_dir / "plots", plot)
                     found.append(each.measured)
+                    results[-1][plot] = each.measured.result
         if not found:
             logger.info("no test set is enabled, so nothing was measured")
-            return {"results": []}
+            return []
         rows = [each.result for each in found]
         logger.info("%s", table(rows))
         write_results(rows, output_dir / "results.json")
         write_report(output_dir / "report.html", found, facts=versions())
         logger.info("results: %s; report and plots beside it", output_dir / "results.json")
-        return {"results": [row.to_json() for row in rows]}
+        return results
 
     def _measured(self, source: PhotoSource, *, whole_tracks: bool) -> dict[str, list[Validated]]:
         """Returns what is measured on each set; of whole tracks also corrected, where they can be."""
@@ -118,7 +122,7 @@ class EvaluationSets:
         if lfw.enable:
             found["lfw"] = [_pairs(source, lfw.npdata or lfw.prefix, lfw.pairs or None)]
         if ytf.enable and whole_tracks:
-            protocols = read_tracks(ytf.splits, ytf.ytf_error or None)
+            protocols = read_tracks(ytf.splits, ytf.ytf_error or None, frames_dir=ytf.prefix)
             measured = measure_tracks(source, protocols, ytf.prefix, max_frames=ytf.max_frames)
             found["ytf"] = [Validated(each, self._middle_frame) for each in measured]
         elif ytf.enable:

@@ -110,6 +110,8 @@ def train(config: Config) -> dict[str, Any]:
             )
         served = _served(config, "trained")
         summaries = Summaries(output_dir / "summaries") if chief else None
+        if summaries is not None:
+            summaries.text(0, "run/config", (output_dir / "config.ini").read_text(encoding="utf-8"))
         validation = Validation(sets, model, served, checkpoints, best=config.validation.best, summaries=summaries)
 
         with Termination() as termination:
@@ -157,12 +159,13 @@ def train(config: Config) -> dict[str, Any]:
         facts = {"backbone": config.model.backbone, "template": template, "loss": config.loss.head}
         folder = export_model(served, output_dir / "export", checkpoints.step, facts)
         logger.info("exported %s", folder)
-        if summaries is not None:
-            summaries.flush()
         embedders: list[Embedder | ServedModel | GreyPixels] = [load_embedder(folder)]
         if config.validation.baselines:
             embedders += [_served(config, "untrained"), GreyPixels(config.data.image_size)]
-        return {"images_per_second": rate, **sets.report(embedders, output_dir)}
+        measured = sets.report(embedders, output_dir)
+        if summaries is not None:
+            summaries.final(checkpoints.step, rate, measured[0] if measured else {})
+        return {"images_per_second": rate, "results": [row.to_json() for of_one in measured for row in of_one.values()]}
 
 
 def loop(

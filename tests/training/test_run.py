@@ -6,6 +6,7 @@ What of the loop needs no network is in test_loop.py, test_checkpoints.py, test_
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -85,13 +86,18 @@ def assert_equal_bits(left, right):
             np.testing.assert_array_equal(value, right[name], err_msg=name)
 
 
-def tags(folder):
-    found = set()
+def shown(folder):
+    """Returns what TensorBoard has of a run: the last value of each tag."""
+    found = {}
     for path in folder.glob("summaries/*"):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
-            found |= {value.tag for value in event.summary.value}
+            found |= {value.tag: tf.make_ndarray(value.tensor) for value in event.summary.value}
     return found
+
+
+def tags(folder):
+    return set(shown(folder))
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +164,16 @@ def test_the_last_checkpoints_are_kept_and_tensorboard_has_what_was_seen(uninter
     }  # fmt: skip
 
 
+def test_tensorboard_has_the_configuration_and_the_speed(uninterrupted):
+    found = shown(uninterrupted)
+    text = found["run/config"].item().decode()
+    told = [line.removeprefix("    ") for line in text.splitlines()]  # a block of code, in Markdown
+    assert told == (uninterrupted / "config.ini").read_text().splitlines()
+    [logged] = re.findall(r"trained 40 steps, ([\d.]+) images/s", (uninterrupted / "train.log").read_text())
+    assert found["run/images_per_second"] == pytest.approx(float(logged), abs=0.06)
+    assert not [tag for tag in found if tag.startswith("final/")]  # no test set is enabled
+
+
 def test_the_export_holds_the_averaged_weights(uninterrupted):
     values = checkpoint(uninterrupted, 40)
     averages = [values[name] for name in values if "average/averages" in name]
@@ -203,6 +219,22 @@ def test_training_measures_keeps_the_best_and_beats_its_baselines(tmp_path):
     log = (tmp_path / "train.log").read_text()
     assert log.count("lfw 0.") >= 3
     assert tags(tmp_path) >= {"validation/lfw", "validation/lfw_false_accepts", "validation/lfw_false_rejects"}
+    assert results[0]["protocol"].startswith("drawn pairs in LFW's form")
+    final = {tag: float(value) for tag, value in shown(tmp_path).items() if tag.startswith("final/")}
+    assert final == {
+        f"final/lfw/{name}": pytest.approx(value, abs=1e-6)
+        for name, value in {
+            "accuracy": results[0]["accuracy"]["mean"],
+            "auc": results[0]["auc"],
+            "equal_error_rate": results[0]["equal_error_rate"],
+            "d_prime": results[0]["d_prime"],
+            **{
+                f"tar_at_far_{each['far']:g}": each["tar"]
+                for each in results[0]["tar_at_far"]
+                if each["tar"] is not None
+            },
+        }.items()
+    }
 
 
 def test_triplet_fine_tuning_starts_from_the_exported_weights(uninterrupted, tmp_path):

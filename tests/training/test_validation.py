@@ -1,5 +1,6 @@
 """Photos of one colour, whose red value is the angle of their embedding in degrees: every similarity is known."""
 
+import dataclasses
 import itertools
 import logging
 from types import SimpleNamespace
@@ -107,15 +108,26 @@ def validate(sets, summaries):
         summaries.flush()
 
 
-def pictures(folder):
-    found = {}
+def events(folder):
+    """Returns (tag, step) and tensor of all that was written."""
+    found = []
     for path in folder.glob("*"):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                if len(value.tensor.string_val) == 3:  # width, height, picture
-                    found[value.tag, event.step] = tf.io.decode_png(value.tensor.string_val[2]).numpy()
+            found += [((value.tag, event.step), value.tensor) for value in event.summary.value]
     return found
+
+
+def pictures(folder):
+    return {
+        key: tf.io.decode_png(tensor.string_val[2]).numpy()
+        for key, tensor in events(folder)
+        if len(tensor.string_val) == 3  # width, height, picture
+    }
+
+
+def scalars(folder):
+    return {key: float(tf.make_ndarray(tensor)) for key, tensor in events(folder)}
 
 
 def test_tensorboard_shows_the_eight_worst_errors_of_pairs_of_photos_side_by_side(tmp_path):
@@ -190,7 +202,7 @@ def test_no_photo_is_read_again_where_there_are_no_summaries(tmp_path, chief):
 
 
 def measured(accuracy):
-    return SimpleNamespace(measured=SimpleNamespace(result=SimpleNamespace(accuracy=accuracy)))
+    return SimpleNamespace(measured=SimpleNamespace(result=SimpleNamespace(accuracy=accuracy, drawn=False)))
 
 
 @pytest.mark.parametrize("best, kept", [("last", []), ("lfw", [1, 4]), ("ytf", [1, 2, 5]), ("either", [1, 2, 4, 5])])
@@ -211,6 +223,39 @@ def test_what_has_no_accuracy_is_no_figure_and_nothing_is_logged(caplog):
     with caplog.at_level(logging.INFO, "keras_face"):
         validation_of(sets, best="either", checkpoints=checkpoints).validate(3)
     assert (checkpoints.steps, caplog.text) == ([], "")
+
+
+def test_tensorboard_has_the_final_figures_but_those_that_are_not_measurable(tmp_path):
+    pairs = Pairs("a protocol", tuple("abcd"), tuple("efgh"), np.array([1, 0, 1, 0], bool), np.zeros(4, np.int64))
+    result = verify(pairs, np.array([0.7, 0.6, 0.9, 0.1]), Origin("a model", "", "")).result
+    Summaries(tmp_path / "trained").final(7, 12.5, {"lfw": result})
+    Summaries(tmp_path / "restored").final(7, None, {})
+    told = {"auc": 1.0, "equal_error_rate": 0.0, "d_prime": pytest.approx(result.d_prime)}  # no folds, 2 impostors
+    assert scalars(tmp_path / "trained") == {
+        ("run/images_per_second", 7): 12.5,
+        **{(f"final/lfw/{name}", 7): value for name, value in told.items()},
+    }
+    assert scalars(tmp_path / "restored") == {}
+
+
+def test_a_text_is_shown_as_it_is(tmp_path):
+    summaries = Summaries(tmp_path)
+    summaries.text(3, "run/config", "[run]\nseed = 0\n")
+    summaries.flush()
+    [(key, value)] = events(tmp_path)
+    assert (key, value.string_val[0]) == (("run/config", 3), b"    [run]\n    seed = 0\n")
+
+
+def test_the_log_says_which_sets_are_drawn(caplog):
+    pairs = Pairs("a protocol", tuple("abcd"), tuple("efgh"), np.array([1, 0, 1, 0], bool), np.array([0, 0, 1, 1]))
+    found = {}
+    for name, drawn in (("lfw", True), ("ytf", False)):
+        marked = dataclasses.replace(pairs, drawn=drawn)
+        found[name] = Validated(verify(marked, np.array([0.7, 0.6, 0.9, 0.1]), Origin("a model", "", "")), None)
+    with caplog.at_level(logging.INFO, "keras_face"):
+        validation_of(SimpleNamespace(measure=lambda embedder: found)).validate(3)
+    accuracy = found["ytf"].measured.result.accuracy.mean
+    assert caplog.messages == [f"step 3: lfw {accuracy:.4f} (drawn people), ytf {accuracy:.4f}"]
 
 
 @pytest.mark.parametrize(
@@ -239,8 +284,11 @@ def test_the_report_has_whole_tracks_raw_and_corrected_and_plots_of_the_first_mo
         ytf_error=str(photos.folder / "error.txt"),
         pairs="unread",
     )
-    rows = EvaluationSets(LfwConfig(), ytf).report([Angles(), Angles()], tmp_path / "run")["results"]
-    assert [(row["num_genuine"], row["num_impostor"]) for row in rows] == [(3, 2), (2, 2)] * 2
+    rows = EvaluationSets(LfwConfig(), ytf).report([Angles(), Angles()], tmp_path / "run")
+    counts = {"ytf_raw": (3, 2), "ytf_corrected": (2, 2)}
+    assert [{name: (row.num_genuine, row.num_impostor) for name, row in of_one.items()} for of_one in rows] == [
+        counts
+    ] * 2
     plots = {path.name for path in (tmp_path / "run" / "plots").iterdir()}
     assert plots == {f"ytf_{kind}_{plot}.png" for kind in ("raw", "corrected") for plot in ("roc", "histogram")}
     assert (tmp_path / "run" / "report.html").is_file()
