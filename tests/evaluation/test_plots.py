@@ -178,6 +178,19 @@ def test_names_are_drawn_as_they_are():
     assert figure.axes[0].get_title() == "$\\broken"
 
 
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["W" * 80, "a/path/" * 11, "one word " * 8], ["x"] * 20])
+def test_no_legend_is_cut_off_or_lies_on_the_axes(names):
+    figure = roc_figure([overlapping(60, number, name) for number, name in enumerate(names)])
+    png(figure)  # lays it out
+    [legend] = figure.legends
+    box, axes = legend.get_window_extent(), figure.axes[0]
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= axes.get_tightbbox().y0
+    assert axes.get_window_extent().height > 400  # of the pixels, whatever is below
+
+
 def test_long_names_are_cut():
     assert len(drawable("x" * 500)) == 80
 

@@ -22,11 +22,12 @@ from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
 from keras_face.evaluation.protocols.identities import find_people
 from keras_face.evaluation.report.crops import Crops
 from keras_face.evaluation.report.errors import decide
-from keras_face.evaluation.report.figures import short_names
 from keras_face.evaluation.report.report import write_report
+from keras_face.evaluation.report.sets import numbered, short_models
 from keras_face.evaluation.results import IdentificationResult, Measured, Origin, verify
 
 NUM_FOLDS = 3
+FIGURES = "Figures of 80 genuine and 160 impostor pairs"
 FACTS = {"date": "2026-11-23", "comparison": "first\n  second & third"}
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 
@@ -59,7 +60,8 @@ class Page(html.parser.HTMLParser):
         if tag == "tr":
             self._rows.append([])
         if tag == "li" and "nav" not in self._open:
-            self.cards.append({"images": [], "text": "", "heading": self.headings[-1]})
+            folded = "details" in self._open
+            self.cards.append({"images": [], "text": "", "heading": self.headings[-1], "folded": folded})
         if tag in ("caption", "th", "td", "h1", "h2", "h3", "h4", "figcaption", "style", "title"):
             self._captured.append("")
         if tag not in VOID:
@@ -164,15 +166,16 @@ def test_the_figures_are_those_of_the_pairs(shared):
     for fold in range(NUM_FOLDS):
         inside = np.flatnonzero(measured.pairs.fold == fold)
         shares.append(sum(index not in wrong for index in inside) / len(inside))
-    counts = f"a protocol: {measured.pairs.genuine.sum()} genuine and {(~measured.pairs.genuine).sum()} impostor pairs"
-    row = page.table(counts)["a model"]
-    assert row[0] == f"{np.mean(shares):.4f} ± {np.std(shares):.4f}"
-    assert row[2] == f"{np.std(shares, ddof=1) / math.sqrt(NUM_FOLDS):.4f}"
-    low, high = map(float, row[1].split(" to "))
+    row = page.table(FIGURES)["a model"]
+    shown, interval = row[0].split("\n")
+    assert shown == f"{np.mean(shares):.4f} ± {np.std(shares):.4f}"
+    low, high = map(float, interval.split(" to "))
     assert low < 1 - len(wrong) / 240 < high
     genuine, impostor = (measured.similarity[measured.pairs.genuine == polarity] for polarity in (True, False))
-    assert row[5] == f"{np.mean([a > b for a in genuine for b in impostor]):.5f}"
-    folds = page.table("Folds, counted from 0")
+    assert row[2].split("\n")[0] == f"{np.mean([a > b for a in genuine for b in impostor]):.5f}"
+    assert page.text.count("Below each figure its interval of 95 % confidence: people resampled") == 1
+    folds = page.table("Folds of a model, counted from 0")
+    assert folds["standard error"][2] == f"{np.std(shares, ddof=1) / math.sqrt(NUM_FOLDS):.4f}"
     for fold, share in enumerate(shares):
         polarity = measured.pairs.genuine[measured.pairs.fold == fold]
         threshold = measured.result.accuracy.thresholds[fold]
@@ -194,8 +197,10 @@ def test_the_thresholds_are_told_and_what_is_not_measurable(shared):
         assert tar == f"{sum(value > threshold for value in genuine) / len(genuine):.4f}"
         assert angle == f"{math.degrees(math.acos(threshold)):.2f}°"
         assert accepted == f"{allowed} of 160"
-    for far in ("1e-3", "1e-4", "1e-5", "1e-6"):
-        assert rows[far] == ["not measurable with 160 impostors"]
+        assert page.table(FIGURES)["a model"][4 if far == "1e-1" else 5].startswith(f"{tar}\n")
+    assert list(rows) == ["FAR", "1e-1", "1e-2"]
+    assert "FAR 1e-3, 1e-4, 1e-5, 1e-6: not measurable with 160 impostor pairs." in page.text
+    assert "Drawn people" not in page.text
 
 
 def test_the_worst_pairs_are_shown_side_by_side_with_names_and_scores(shared):
@@ -291,7 +296,7 @@ def test_names_are_shown_as_they_are_and_never_run(hostile):
     page, _ = hostile
     tags = (
         "html head meta title style body main h1 h2 h3 h4 nav ul li a section div table caption thead tbody tr th td p "
-        "figure img figcaption ol br wbr span"
+        "figure img figcaption ol br wbr span details summary"
     )
     assert set(page.tags) <= set(tags.split())
     shown = (
@@ -391,9 +396,8 @@ def test_pairs_without_folds_are_judged_by_the_best_threshold(tmp_path):
     accepted = measured.similarity > measured.result.best_threshold
     assert f"False accepts: {np.count_nonzero(accepted & ~pairs.genuine)} of" in "\n".join(page.headings)
     assert "by the threshold that is best on these very pairs" in page.text
-    assert "Folds, counted from 0" not in page.tables
-    counts = f"a protocol: {pairs.genuine.sum()} genuine and {(~pairs.genuine).sum()} impostor pairs"
-    assert page.table(counts)["a model"][0] == "no folds"
+    assert not [caption for caption in page.tables if caption.startswith("Folds")]
+    assert page.table(FIGURES)["a model"][0].startswith("no folds")
 
 
 def test_thresholds_of_other_similarities_judge_no_pair():
@@ -409,20 +413,61 @@ def test_thresholds_of_other_similarities_judge_no_pair():
     )
 
 
-def test_several_results_have_their_own_sections(tmp_path):
-    page = written(tmp_path, [make_measured(), make_measured(seed=1, model="another model")])
-    names = ["a model", "another model"]
-    assert [heading for heading in page.headings if heading in names] == names
-    assert list(page.table("a protocol: 80 genuine and 160 impostor pairs")) == ["model", *names]
+def test_models_of_one_set_are_side_by_side_and_the_worst_of_the_best_are_open(tmp_path):
+    measured = [make_measured(seed=1, model="worse", spread=0.6), make_measured(model="runs/mine/export/30")]
+    page = written(tmp_path, measured)
+    assert [heading for heading in page.headings if heading == "a protocol"] == ["a protocol"]
+    assert list(page.table(FIGURES)) == ["model", "worse", "mine/export/30"]
+    thresholds = page.tables["True accept rates and thresholds for false accept rates"][0]
+    assert [row[:2] for row in thresholds[1:]] == [
+        [model, far] for model in ("worse", "mine/export/30") for far in ("1e-1", "1e-2")
+    ]
+    kinds = [image["alt"].split("; ")[0] for image in page.images]
+    assert kinds[:2] == ["ROC curves of worse, mine/export/30", "DET curves of worse, mine/export/30"]
+    assert len(kinds) == 2 + 2 * 3
+    assert measured[1].result.accuracy.mean > measured[0].result.accuracy.mean
+    for folded, each in ((False, measured[1]), (True, measured[0])):
+        worst = max(wrong_pairs(each)[0], key=lambda pair: pair[1])[0]
+        card = next(card for card in page.cards if card["folded"] is folded)
+        assert card["text"].startswith(f"{each.pairs.left[worst]}\n{each.pairs.right[worst]}\n")
+    origin = page.tables["What was measured"][0]
+    assert origin[:2] == [["what", "worse", "mine/export/30"], ["model", "worse", "runs/mine/export/30"]]
+    assert ["data", "some data"] in origin  # the same for both
     assert len(set(page.ids)) == len(page.ids)
 
 
-def test_names_are_as_short_as_tells_results_apart():
-    assert short_names([("a", "x"), ("b", "x")]) == ["a", "b"]
-    assert short_names([("a", "x"), ("a", "y")]) == ["x", "y"]
-    assert short_names([("a", "x"), ("b", "y")]) == ["a, x", "b, y"]
-    assert short_names([("a", "x"), ("a", "x"), ("b", "x")]) == ["a (1)", "a (2)", "b"]
-    assert short_names([]) == []
+def test_each_test_set_has_its_section_and_all_are_in_the_overview(tmp_path):
+    sets = [make_pairs(), make_pairs(seed=3, protocol="another", number=300)]
+    measured = [make_measured(pairs, model=model) for model in ("first", "second") for pairs in sets]
+    page = written(tmp_path, measured)
+    assert [heading for heading in page.headings if heading in ("Overview", "a protocol", "another")] == [
+        "Overview", "a protocol", "another",
+    ]  # fmt: skip
+    overview = page.table("Accuracy ± deviation over the folds")
+    shown = {each.result.protocol: each.result.accuracy for each in measured}
+    for protocol, accuracy in shown.items():
+        assert overview[protocol] == [f"{accuracy.mean:.4f} ± {accuracy.std:.4f}"] * 2  # the same similarities
+    assert [image["alt"] for image in page.images if image["alt"].startswith("DET")] == [
+        "DET curves of first, second"
+    ] * 2
+    assert "Overview" not in written(tmp_path, measured[::2]).headings
+
+
+def test_what_is_measured_on_drawn_people_says_so_beside_the_thresholds(tmp_path):
+    pairs = dataclasses.replace(make_pairs(protocol="drawn pairs in LFW's form"), drawn=True)
+    page = written(tmp_path, [make_measured(pairs), make_measured(make_pairs(protocol="real"))])
+    assert "True accept rates and thresholds for false accept rates, of drawn people" in page.tables
+    assert page.text.count("Found on drawn people: none of these thresholds is for use.") == 1
+    assert page.text.count("Drawn people, none of them real") == 1
+
+
+def test_names_of_models_are_as_short_as_tells_them_apart():
+    models = ["/a/run/export/30", "/b/run/export/30", "/b/other/export/30", "net", "x/scores.csv", "/1/2", "a/b\n/c"]
+    assert list(short_models(models).values()) == [
+        "a/run/export/30", "b/run/export/30", "other/export/30", "net", "scores.csv", "/1/2", "a/b\n/c",
+    ]  # fmt: skip
+    assert numbered(["a", "b", "a"]) == ["a (1)", "b", "a (2)"]
+    assert short_models([]) == {}
 
 
 def test_scores_that_are_no_cosines_have_no_angles(tmp_path):

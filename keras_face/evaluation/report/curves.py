@@ -50,7 +50,7 @@ def roc_figure(
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(which="both", alpha=0.3)
     lines, names = _mark_smallest_far(axes, scores, lines)
-    legend(axes, lines, names, below=True)
+    legend(axes, lines, names)
     return figure
 
 
@@ -76,7 +76,7 @@ def det_figure(scores: Sequence[Scores], *, title: str = "") -> Figure:
     axes.set(xlabel="false accept rate", ylabel="false reject rate")
     axes.grid(which="both", alpha=0.3)
     lines, names = _mark_smallest_far(axes, scores, lines)
-    legend(axes, lines, names, below=True)
+    legend(axes, lines, names)
     return figure
 
 
@@ -102,7 +102,7 @@ def cmc_figure(names: Sequence[str], curves: Sequence[np.ndarray], *, title: str
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)
-    legend(axes, lines, names, below=True)
+    legend(axes, lines, names)
     return figure
 
 

@@ -13,7 +13,9 @@ from keras_face.evaluation.report.canvas import GENUINE, IMPOSTOR, legend, new_f
 _POINTS = 1000  # of a sorted curve: more than the picture has pixels
 
 
-def histogram_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "") -> Figure:
+def histogram_figure(
+    similarity: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "", small: bool = False
+) -> Figure:
     """Returns the densities of the similarities of genuine and impostor pairs, and the threshold between them.
 
     Args:
@@ -21,11 +23,12 @@ def histogram_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: fl
         genuine: bool [n].
         threshold: Of similarity.
         title: Line above.
+        small: For several side by side.
 
     Raises: ValueError as `folds.kfold_accuracy`.
     """
     similarity, genuine = checks.pairs(similarity, genuine)
-    figure, axes = new_figure(title)
+    figure, axes = new_figure(title, small=small)
     edges = np.histogram_bin_edges(similarity, 60)
     drawn, names = [], []
     for polarity, name, colour in ((True, "genuine", GENUINE), (False, "impostor", IMPOSTOR)):
@@ -39,7 +42,9 @@ def histogram_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: fl
     return figure
 
 
-def angles_figure(cosine: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "") -> Figure:
+def angles_figure(
+    cosine: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "", small: bool = False
+) -> Figure:
     """Returns the densities of the angles in degrees, with their normal fits and the threshold, as foamliu draws them.
 
     Args:
@@ -47,13 +52,14 @@ def angles_figure(cosine: ArrayLike, genuine: ArrayLike, *, threshold: float, ti
         genuine: bool [n].
         threshold: Cosine.
         title: Line above.
+        small: For several side by side.
 
     Raises: ValueError as `folds.kfold_accuracy` and `angles.angles`.
 
     Reference: foamliu/InsightFace, lfw_eval.py: bins of one degree.
     """
     cosine, genuine = checks.pairs(cosine, genuine)
-    figure, axes = new_figure(title)
+    figure, axes = new_figure(title, small=small)
     degrees, fits = np.degrees(angles(cosine)), angle_fits(cosine, genuine)
     limit = float(np.degrees(angles([threshold]))[0])
     shown = max(0.0, min(degrees.min(), limit) - 5), min(180.0, max(degrees.max(), limit) + 5)
@@ -78,7 +84,9 @@ def angles_figure(cosine: ArrayLike, genuine: ArrayLike, *, threshold: float, ti
     return figure
 
 
-def sorted_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "") -> Figure:
+def sorted_figure(
+    similarity: ArrayLike, genuine: ArrayLike, *, threshold: float, title: str = "", small: bool = False
+) -> Figure:
     """Returns the distances (1 - similarity) of genuine and of impostor pairs, each sorted, and the threshold.
 
     Where a curve crosses the threshold, its share of errors can be read below: genuine pairs right of the crossing
@@ -89,7 +97,7 @@ def sorted_figure(similarity: ArrayLike, genuine: ArrayLike, *, threshold: float
     Reference: margin-centre-face, plot.py, draw_chart.
     """
     similarity, genuine = checks.pairs(similarity, genuine)
-    figure, axes = new_figure(title)
+    figure, axes = new_figure(title, small=small)
     lines, names = [], []
     for polarity, name, colour, style in ((True, "genuine", GENUINE, "-"), (False, "impostor", IMPOSTOR, "--")):
         distance = np.sort(1 - similarity[genuine == polarity])

@@ -59,9 +59,9 @@ def wrong_pairs(measured: Measured, decisions: Decisions, *, genuine: bool) -> n
 
 
 def error_parts(measured: Measured, decisions: Decisions, crops: Crops, num_shown: int) -> list[Html]:
-    """Returns the false accepts and the false rejects: how many, and the worst side by side."""
+    """Returns the false accepts and the false rejects: how many, the worst side by side, and the people."""
     pairs = measured.pairs
-    parts = [heading(3, "Wrong decisions"), paragraph(f"Judged: {decisions.how}.")]
+    parts = [paragraph(f"Judged: {decisions.how}.")]
     for polarity, what, people in ((False, "False accepts", "different people"), (True, "False rejects", "one person")):
         wrong = wrong_pairs(measured, decisions, genuine=polarity)
         worst = wrong[:num_shown]
@@ -71,12 +71,18 @@ def error_parts(measured: Measured, decisions: Decisions, crops: Crops, num_show
         if worst.size:
             cards = "".join(_card(measured, decisions, crops, int(number)) for number in worst)
             parts.append(Html(f'<ol class="pairs">\n{cards}</ol>\n'))
-    return parts
+    return [*parts, *_people(measured, decisions, crops, num_shown)]
 
 
-def people_parts(measured: Measured, decisions: Decisions, crops: Crops, num_shown: int) -> list[Html]:
+def count_errors(measured: Measured, decisions: Decisions) -> str:
+    """Returns how many decisions were wrong, of either kind."""
+    counts = [wrong_pairs(measured, decisions, genuine=genuine).size for genuine in (False, True)]
+    return f"{counts[0]:,} false accepts, {counts[1]:,} false rejects"
+
+
+def _people(measured: Measured, decisions: Decisions, crops: Crops, num_shown: int) -> list[Html]:
     """Returns the people with the most wrong decisions; of an impostor pair both people are counted."""
-    parts = [heading(3, "People with the most wrong decisions")]
+    parts = [heading(4, "People with the most wrong decisions")]
     found = find_people(measured.pairs.left, measured.pairs.right, measured.pairs.genuine)
     if found is None:
         return [*parts, paragraph("The names of these pairs do not say who is who, so people cannot be listed.")]

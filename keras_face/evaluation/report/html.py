@@ -42,6 +42,11 @@ def section(anchor: str, title: object, parts: Iterable[Html]) -> Html:
     return Html(f'<section aria-labelledby="{anchor}">\n{heading(2, title, anchor)}{"".join(parts)}</section>\n')
 
 
+def details(summary: object, parts: Iterable[Html]) -> Html:
+    """Returns parts that are folded away under a line."""
+    return Html(f"<details><summary>{escape(summary)}</summary>\n{''.join(parts)}</details>\n")
+
+
 def name(text: object) -> Html:
     """Returns a name that is broken into lines after `/` and `_` if it must be."""
     return Html(re.sub(r"([/_]+)", r"\1<wbr>", escape(text)))
@@ -79,6 +84,11 @@ def plot(content: bytes, alt: object, caption: object) -> Html:
         f'<figure class="plot"><img src="{data_uri(content, "png")}" alt="{escape(alt)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>\n"
     )
+
+
+def plots(figures: Iterable[Html], *, small: bool = False) -> Html:
+    """Returns figures side by side, as many as there is room for."""
+    return Html(f'<div class="plots{" small" if small else ""}">\n{"".join(figures)}</div>\n')
 
 
 def data_uri(content: bytes, kind: str) -> Html:
@@ -125,14 +135,18 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { padding: 0.3rem 0; color: var(--faint); text-align: left; overflow-wrap: anywhere; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td, tbody th { overflow-wrap: anywhere; }
-.short { white-space: nowrap; }
+.short, .interval { white-space: nowrap; }
+.interval { color: var(--faint); font-size: 0.875rem; }
 thead th { border-bottom-width: 2px; vertical-align: bottom; }
 tbody th { font-weight: normal; }
 tbody tr:nth-child(even) { background: var(--stripe); }
 figure { margin: 0; }
 figcaption { color: var(--faint); font-size: 0.875rem; overflow-wrap: anywhere; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem; }
+.small { grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); }
 .plot img { width: 100%; height: auto; }
+details { margin: 1rem 0; padding: 0.3rem 0.8rem; border: 1px solid var(--line); border-radius: 4px; }
+summary { cursor: pointer; overflow-wrap: anywhere; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem; padding: 0; }
 .pairs li { list-style: none; }
 .pair { display: flex; gap: 0.3rem; margin-bottom: 0.3rem; }

@@ -8,22 +8,25 @@ import numpy as np
 from keras_face import files
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL
-from keras_face.evaluation.report.canvas import Scores, png
 from keras_face.evaluation.report.crops import Crops
-from keras_face.evaluation.report.curves import cmc_figure, det_figure, roc_figure
-from keras_face.evaluation.report.distributions import angles_figure, histogram_figure, sorted_figure
-from keras_face.evaluation.report.errors import Decisions, decide, error_parts, people_parts
+from keras_face.evaluation.report.errors import count_errors, decide, error_parts
 from keras_face.evaluation.report.figures import (
     figure_parts,
     fold_table,
     identification_table,
-    origin_parts,
-    short_names,
-    threshold_table,
+    origin_table,
+    overview_table,
+    threshold_parts,
 )
-from keras_face.evaluation.report.html import Html, escape, heading, lines, page, paragraph, plot, section, table
+from keras_face.evaluation.report.html import Html, details, escape, heading, lines, page, paragraph, section, table
+from keras_face.evaluation.report.pictures import curve_parts, distribution_parts, search_parts
+from keras_face.evaluation.report.sets import MeasuredSet, by_set, numbered, short_models
 from keras_face.evaluation.results import IdentificationResult, Measured
 
+_DRAWN = (
+    "Drawn people, none of them real: the figures show that the parts work together. They say nothing of photos of "
+    "real people, and no threshold here is for use."
+)
 _NOTES = (
     "A pair is called genuine where its similarity is greater than the threshold; an equal one is called impostor.",
     "Accuracy is the mean over the folds, whatever their sizes; the deviation is divided by their number, the standard "
@@ -52,7 +55,7 @@ def write_report(
 
     Args:
         path: File, replaced; its folder is made.
-        measured: Verification, in the order of the tables; curves of all are in one picture.
+        measured: Verification; models of one test set come side by side, in this order.
         photo_of: From a key of the pairs to its photo, uint8 RGB [height, width, 3], a frame for a track; it gives None
             where there is none. None: names only.
         facts: What else is to be said: versions, date; by what it is about. Line feeds are kept.
@@ -68,23 +71,23 @@ def write_report(
         raise ValueError(f"num_shown must be 1 or more, got {num_shown}")
     for one in measured:
         _check(one)
-    names = short_names([(one.result.model, one.result.protocol) for one in measured])
-    models = dict.fromkeys([*(one.result.model for one in measured), *(one.model for one in identification)])
-    title = f"Measured: {', '.join(models)}"
-    links = [("figures", "Figures")] if measured else []
-    links += [(f"result-{number}", name) for number, name in enumerate(names)]
+    names = short_models([*(one.result.model for one in measured), *(one.model for one in identification)])
+    sets = by_set(measured, names)
+    title = f"Measured: {', '.join(names.values())}"
+    links = [("overview", "Overview")] if len(sets) > 1 else []
+    links += [(f"set-{number}", of_set.title) for number, of_set in enumerate(sets)]
     links += [("identification", "Identification")] if identification else []
     links += [("facts", "Facts")] if facts else []
     links.append(("notes", "How to read this"))
-    contents = "".join(f'<li><a href="#{anchor}">{escape(name)}</a></li>\n' for anchor, name in links)
+    contents = "".join(f'<li><a href="#{anchor}">{escape(text)}</a></li>\n' for anchor, text in links)
     body = [heading(1, title), Html(f'<nav aria-label="Contents"><ul>\n{contents}</ul></nav>\n')]
-    if measured:
-        body.append(section("figures", "Figures", [*figure_parts(measured, names), _curves(measured, names)]))
+    if len(sets) > 1:
+        body.append(section("overview", "Overview", [overview_table(sets)]))
     crops = Crops(photo_of)
-    for number, (one, name) in enumerate(zip(measured, names, strict=True)):
-        body.append(section(f"result-{number}", name, _result_parts(one, crops, num_shown)))
+    for number, of_set in enumerate(sets):
+        body.append(section(f"set-{number}", of_set.title, _set_parts(of_set, crops, num_shown)))
     if identification:
-        body.append(section("identification", "Identification", _identification_parts(identification)))
+        body.append(section("identification", "Identification", _identification_parts(identification, names)))
     if facts:
         body.append(
             section(
@@ -118,77 +121,34 @@ def _check(measured: Measured) -> None:
         )
 
 
-def _curves(measured: Sequence[Measured], names: Sequence[str]) -> Html:
-    scores = [Scores(name, one.similarity, one.pairs.genuine) for name, one in zip(names, measured, strict=True)]
-    points = [one.result.tar_at_far for one in measured]
-    who = ", ".join(names)
-    smallest = ", ".join(dict.fromkeys(f"1 of {one.result.num_impostor:,}" for one in measured))
-    roc = plot(
-        png(roc_figure(scores, points=points)),
-        f"ROC curves of {who}; the table of thresholds has the same figures",
-        f"ROC. Bars: intervals ({LEVEL * 100:g} %). Smallest measurable FAR: {smallest} impostor pairs.",
-    )
-    det = plot(
-        png(det_figure(scores)),
-        f"DET curves of {who}",
-        "DET: both error rates, logarithmic. Edges stand for 0. On the dotted diagonal both rates are equal.",
-    )
-    return Html(f'<div class="plots">\n{roc}{det}</div>\n')
-
-
-def _result_parts(measured: Measured, crops: Crops, num_shown: int) -> list[Html]:
-    similarity = np.asarray(measured.similarity, np.float64)
-    cosine = bool(np.abs(similarity).max() <= 1 + 1e-5)
-    decisions = decide(measured)
-    return [
-        *origin_parts(measured.result),
-        threshold_table(measured.result.tar_at_far, cosine),
-        fold_table(measured),
-        heading(3, "Distributions"),
-        *_distributions(measured, decisions, cosine),
-        *error_parts(measured, decisions, crops, num_shown),
-        *people_parts(measured, decisions, crops, num_shown),
-    ]
-
-
-def _distributions(measured: Measured, decisions: Decisions, cosine: bool) -> list[Html]:
-    pairs, threshold = (measured.similarity, measured.pairs.genuine), decisions.threshold
-    plots = [
-        plot(
-            png(histogram_figure(*pairs, threshold=threshold)),
-            "Histogram of the similarities of genuine and impostor pairs",
-            "Similarities, and the threshold (the mean of the folds' where there are several).",
-        )
-    ]
-    if cosine:
-        plots.append(
-            plot(
-                png(angles_figure(*pairs, threshold=threshold)),
-                "Histogram of the angles of genuine and impostor pairs in degrees, with normal fits",
-                "Angles of the pairs in degrees; dashed: normal distributions of the same mean and deviation.",
-            )
-        )
-    plots.append(
-        plot(
-            png(sorted_figure(*pairs, threshold=threshold)),
-            "Sorted distances of genuine and of impostor pairs",
-            "Distances, each polarity sorted. Genuine pairs above the threshold are rejected, impostor pairs below it "
-            "accepted.",
-        )
-    )
-    parts = [Html(f'<div class="plots">\n{"".join(plots)}</div>\n')]
-    if not cosine:
-        parts.append(paragraph("The similarities are no cosines, so there are no angles to show."))
+def _set_parts(of_set: MeasuredSet, crops: Crops, num_shown: int) -> list[Html]:
+    models, measured, best = of_set.models, of_set.measured, of_set.best
+    cosine = all(np.abs(np.asarray(each.similarity)).max() <= 1 + 1e-5 for each in measured)
+    decisions = [decide(each) for each in measured]
+    parts = [paragraph(_DRAWN, warning=True)] if of_set.drawn else []
+    parts += [*figure_parts(of_set), curve_parts(of_set)]
+    parts += [heading(3, "Thresholds"), *threshold_parts(of_set, cosine)]
+    parts += [heading(3, "Distributions"), *distribution_parts(of_set, decisions, cosine)]
+    order = [best, *(number for number in range(len(models)) if number != best)]
+    for number in order:
+        each, decided = measured[number], decisions[number]
+        wrong = error_parts(each, decided, crops, num_shown)
+        title = f"Wrong decisions of {models[number]}: {count_errors(each, decided)}"
+        parts += [heading(3, title), *wrong] if number == best else [details(title, wrong)]
+    folds = [fold_table(model, each) for model, each in zip(models, measured, strict=True)]
+    parts.append(details("Folds, and what was measured", [*folds, origin_table(of_set), *_complete(of_set)]))
     return parts
 
 
-def _identification_parts(results: Sequence[IdentificationResult]) -> list[Html]:
-    parts = [identification_table(one) for one in results]
-    names = short_names([(one.model, one.protocol) for one in results])
-    curves = [(name, np.array(one.cmc)) for name, one in zip(names, results, strict=True) if one.cmc]
-    if curves:
-        titles, values = zip(*curves, strict=True)
-        alt = f"Cumulative match characteristics of {', '.join(titles)}"
-        caption = "Share of the searches that find the person among the first k."
-        parts.append(Html(f'<div class="plots">\n{plot(png(cmc_figure(titles, values)), alt, caption)}</div>\n'))
-    return parts
+def _complete(of_set: MeasuredSet) -> list[Html]:
+    if of_set.measured[0].result.dropped:
+        return []
+    return [paragraph("Nothing was left out: every pair of the protocol was measured.")]
+
+
+def _identification_parts(results: Sequence[IdentificationResult], names: Mapping[str, str]) -> list[Html]:
+    parts = [identification_table(names[one.model], one) for one in results]
+    titles = [names[one.model] for one in results]
+    if len({one.protocol for one in results}) > 1:
+        titles = [f"{title}, {one.protocol}" for title, one in zip(titles, results, strict=True)]
+    return [*parts, search_parts(numbered(titles), [one.cmc for one in results])]
