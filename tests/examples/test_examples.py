@@ -35,3 +35,26 @@ def test_an_example_runs_as_it_is(repository, name):
     assert done.returncode == 0, done.stderr
     for line in SHOWN[name]:
         assert line in done.stdout
+
+
+def test_the_notebook_runs_as_it_is(repository):
+    program = """
+import nbclient, nbformat
+notebook = nbformat.read("examples/margin_head_in_fit.ipynb", nbformat.NO_CONVERT)
+nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+for cell in notebook.cells:
+    for output in cell.get("outputs", []):
+        print(output.get("text") or list(output.get("data", {})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 people, 96 photos" in done.stdout
+    assert "image/png" in done.stdout
+    assert "the same after loading: True" in done.stdout
