@@ -109,7 +109,7 @@ class FolderPhotos:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        listing = list_people(self.path)
+        listing = list_people(self.path, may_be_empty=True)
         self.name = self.path.resolve().name
         self.image_size: tuple[int, int] | None = None
         self.identities: Sequence[str] = list(listing.photos)

@@ -29,7 +29,9 @@ class Listing(Short):
     skipped: Sequence[tuple[str, str]]
 
 
-def list_people(source: str | os.PathLike, people_file: str | os.PathLike | None = None) -> Listing:
+def list_people(
+    source: str | os.PathLike, people_file: str | os.PathLike | None = None, *, may_be_empty: bool = False
+) -> Listing:
     """Returns the people of a folder, who are its folders, and the names of their photos: the one rule for all.
 
     Photos are files with the ending of a photo (`files.EXTENSIONS`), and others that begin as one does. Hidden files
@@ -39,6 +41,7 @@ def list_people(source: str | os.PathLike, people_file: str | os.PathLike | None
     Args:
         source: The folder.
         people_file: The people to take (`read_people`); None: all.
+        may_be_empty: Whether a person's folder with nothing in it is a person without photos, and no error.
 
     Raises: ValueError if the folder does not exist, has no person's folder, or an empty one; if two folders have the
         same name but for case or Unicode form, or are links to the same one, or to one that they are in; if a listed
@@ -60,7 +63,7 @@ def list_people(source: str | os.PathLike, people_file: str | os.PathLike | None
     for person in folders:
         folder = root / person
         inner, files, hidden = _listed(folder)
-        if not inner and not files and not hidden:
+        if not (inner or files or hidden or may_be_empty):
             raise ValueError(f"{folder} is empty; remove it, or put photos of this person into it")
         photos[person] = []
         for name in files:

@@ -14,7 +14,9 @@ from keras_face.backend import tf
 from keras_face.photos.template import agreed
 from keras_face.records import streams, writing
 from keras_face.sequences import sheet, tracks, videos, write
-from keras_face.synthetic import writing as synthetic
+from keras_face.synthetic.face import draw
+from keras_face.synthetic.people import person as drawn_person
+from keras_face.synthetic.people import track_conditions
 
 WIDTH, HEIGHT, BIT = 320, 240, 8  # of a drawn frame, and of the squares in its first row that say its number
 LANDMARKS = template("arcface").landmarks
@@ -49,8 +51,8 @@ class Film:
 
     def crop(self, person: int, number: int) -> np.ndarray:
         """Returns the aligned photo of a person in a frame."""
-        path = synthetic.track_conditions(1, person, 0, len(self.faces), self.difficulty)
-        return synthetic.draw(synthetic.person(1, person), path[number])
+        path = track_conditions(1, person, 0, len(self.faces), self.difficulty)
+        return draw(drawn_person(1, person), path[number])
 
     def __call__(self, photos):
         return [self._find(photo) for photo in photos]

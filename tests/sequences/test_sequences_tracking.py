@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_face import synthetic
 from keras_face.sequences import appearance
 from keras_face.sequences.assignment import assign
 from keras_face.sequences.cuts import Cuts
 from keras_face.sequences.tracking import Sighting, Tracker, overlap
+from keras_face.synthetic.face import draw
+from keras_face.synthetic.people import person, track_conditions
 
 PEOPLE = 8
 FRAMES = 40
@@ -20,10 +21,7 @@ FRAMES = 40
 def looks() -> list[list[appearance.Look]]:
     """How each of some drawn people looks, in each frame of a smooth track."""
     return [
-        [
-            appearance.look(synthetic.draw(synthetic.person(3, index), frame))
-            for frame in synthetic.track_conditions(3, index, 0, FRAMES, 0.2)
-        ]
+        [appearance.look(draw(person(3, index), frame)) for frame in track_conditions(3, index, 0, FRAMES, 0.2)]
         for index in range(PEOPLE)
     ]
 
@@ -87,9 +85,9 @@ def follow(tracker: Tracker, film) -> tuple[dict[int, list[int]], list[int]]:
         numbers, ended = tracker([Sighting(np.asarray(box, float), look) for _, box, look in faces], cut)
         all_ended += ended
         assert len(set(numbers)) == len(numbers)
-        for number, (person, _, _) in zip(numbers, faces, strict=True):
+        for number, (shown_person, _, _) in zip(numbers, faces, strict=True):
             assert number not in all_ended
-            shown.setdefault(number, []).append(person)
+            shown.setdefault(number, []).append(shown_person)
         cut = False
     all_ended += tracker.end()
     assert sorted(all_ended) == sorted(shown)
