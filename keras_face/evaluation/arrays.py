@@ -88,8 +88,8 @@ def verify_pairs(
         if numbers.shape != (count,):
             raise ValueError(f"{name}: expected a person of each of {count} embeddings, got {list(numbers.shape)}")
         of_sides = np.stack([numbers[side] for side in rows], axis=1)
-    keys = [tuple(map(str, side.tolist())) for side in rows]
-    return _verify(units, *rows, Pairs(name, *keys, given, folds, people=of_sides), model)
+    first, second = (tuple(map(str, side.tolist())) for side in rows)
+    return _verify(units, rows[0], rows[1], Pairs(name, first, second, given, folds, people=of_sides), model)
 
 
 def _units(embeddings: ArrayLike, name: str) -> np.ndarray:
