@@ -19,11 +19,11 @@ from absl import flags
 from keras_face import commands, files
 from keras_face.evaluation.features import write_features, write_megaface_features
 from keras_face.export import load_embedder
-from keras_face.inspection.sources import RecordPhotos
 from keras_face.measurement.feature_files import embed_all
 from keras_face.measurement.photos import Photo
 from keras_face.photos.files import EXTENSIONS
 from keras_face.photos.lists import list_files
+from keras_face.records.photos import RecordPhotos
 
 commands.pixel_limit_flag()
 MODEL_PATH = flags.DEFINE_string(

@@ -42,10 +42,11 @@ def check_together(config: Config, source: str) -> None:
             f"got {schedule.lr_steps} and {schedule.lr_factors}"
         )
     best = config.validation.best
-    sets = {"last": (), "either": ("lfw", "ytf")}.get(best, (best,))
-    if sets and not any(getattr(config, name).enable for name in sets):
+    measured = {"lfw": config.lfw.enable, "ytf": config.ytf.enable, "held_out": config.data.hold_out > 0}
+    if best != "last" and not (any(measured.values()) if best == "either" else measured[best]):
+        needed = {"held_out": "[data] hold_out above 0", "either": "[lfw] or [ytf] enable, or [data] hold_out"}
         raise ValueError(
-            f"{source}: [validation] best: expected an enabled set, [{'] or ['.join(sets)}] enable is False"
+            f"{source}: [validation] best: {best} expects {needed.get(best, f'[{best}] enable')}, to be measured"
         )
     model, teacher = config.model, config.teacher
     if (model.keep_prototypes or model.frozen_stages) and not model.model_path:

@@ -22,6 +22,14 @@ class DataConfig:
         16,
         1024,
     )
+    hold_out: float = setting(
+        0.0,
+        "Share of the people of each dataset who are set apart, never trained on and measured at the end; drawn people "
+        "are all trained on.",
+        0,
+        0.9,
+    )
+    hold_out_seed: int = setting(0, "Who they are: a rule about each person's name and this number.", 0, 2**31 - 1)
     balance: bool = setting(False, "Every identity equally often, instead of every photo.")
     images_per_identity: int = setting(
         0, "0: every photo is an example; K: batches of batch_size / K face sets with K photos each.", 0, 1024

@@ -96,9 +96,9 @@ class ValidationConfig:
 
     best: str = setting(
         "last",
-        "Model that is exported and measured: the last; the best on lfw or on ytf while training; either: the last "
-        "that was the best so far on one of them.",
-        choices=("last", "lfw", "ytf", "either"),
+        "Model that is exported and measured: the last; the best on lfw, on ytf or on the people held_out while "
+        "training; either: the last that was the best so far on one of these.",
+        choices=("last", "lfw", "ytf", "held_out", "either"),
     )
     flip: bool = setting(True, "Embed each photo and its mirror image.")
     baselines: bool = setting(False, "Measure grey pixels and the untrained network beside the trained one.")

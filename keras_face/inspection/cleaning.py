@@ -14,8 +14,8 @@ from keras_face.inspection.angles import angle, close_pairs, half_angles, same_p
 from keras_face.inspection.clusters import ALONE, clusters, split
 from keras_face.inspection.duplicates import groups_of
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
-from keras_face.inspection.sources import RecordPhotos
 from keras_face.inspection.thresholds import Thresholds, move_angle, own_and_strangers, photo_angle
+from keras_face.records.photos import RecordPhotos
 
 OUTLIER, MERGED, SPLIT, DISAGREE = "outlier", "another person", "same person", "two photos disagree"
 ALIKE = "much alike"

@@ -18,6 +18,7 @@ from keras_face.inspection.photo_checks import check_photos, colour_share, grey_
 from keras_face.inspection.placement import Placement, check_placement, check_templates, place
 from keras_face.inspection.shared_people import check_shared_people
 from keras_face.inspection.sources import Photos
+from keras_face.records import held_out
 
 _QUANTILES = (0, 0.1, 0.5, 0.9, 1)
 
@@ -94,8 +95,11 @@ def head_size(number_or_run: str, datasets: Sequence[Photos]) -> int:
             "num_identities must be a number >= 1, or the folder of a run whose checkpoint has prototypes, "
             f"got {number_or_run!r}"
         )
-    total = sum(len(photos.identities) for photos in datasets)
-    return total if rows[0] % total == 0 and rows[0] // total <= 16 else rows[0]
+    # People who were held out of the training are in its datasets, and have no row.
+    total, apart = sum(len(photos.identities) for photos in datasets), len(held_out.read_names(run))
+    trained = total - apart
+    whole = trained > 0 and rows[0] % trained == 0 and rows[0] // trained <= 16
+    return total if whole else rows[0] + apart
 
 
 def _facts(photos: Photos, scan_of: Scan, placement: Placement | None) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from keras_face.backend import tf
 from keras_face.inspection.findings import DROP, LOOK, MOVE, Entry
-from keras_face.inspection.sources import photo_names
 from keras_face.photos import encoding
 from keras_face.photos.files import PhotoError
 from keras_face.photos.pixels import for_records, pixels_of
 from keras_face.photos.summary import Summary
 from keras_face.records import writing
+from keras_face.records.photos import photo_names
 
 
 class _Lists:

@@ -35,6 +35,9 @@ class DatasetInfo:
         colour_order: Of the encoded images: "rgb".
         source: How it was made.
         package_version: The keras_face that made it.
+        new_labels: int64, for each label >= 0 of the files the one that it has here; -1: this identity is left out, and
+            the counts above but for `num_sequences` are without it, while files and index are those of all. None: the
+            labels are those of the files. See `held_out.set_apart`.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class DatasetInfo:
     colour_order: str
     source: str
     package_version: str
+    new_labels: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -58,7 +62,10 @@ class DatasetInfo:
     @functools.cached_property
     def identities(self) -> tuple[str, ...]:
         """The names of the identities, in the order of their labels."""
-        return tuple(json.loads((self.path / "identities.json").read_text()))
+        names = json.loads((self.path / "identities.json").read_text())
+        if self.new_labels is None:
+            return tuple(names)
+        return tuple(name for name, label in zip(names, self.new_labels, strict=True) if label >= 0)
 
     @property
     def index(self) -> np.ndarray:
@@ -90,7 +97,7 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
     facts = json.loads((path / "metadata.json").read_text()).get("keras_face", {})
     if facts.get("format") != FORMAT:
         raise ValueError(f"{path}: expected records of format {FORMAT}, got {facts.get('format')}")
-    known = [field.name for field in dataclasses.fields(DatasetInfo)][3:]
+    known = [field.name for field in dataclasses.fields(DatasetInfo) if field.default is dataclasses.MISSING][3:]
     if missing := [name for name in known if name not in facts]:
         raise ValueError(f"{path}: metadata.json lacks {', '.join(missing)}; write the dataset again")
     if facts["colour_order"] != COLOUR_ORDER:

@@ -60,6 +60,11 @@ class Epochs:
         """
         index = self.dataset.index
         units = index["images"] if self.images_per_set is None else np.ones(len(index), np.int32)
+        new_labels = self.dataset.new_labels
+        if new_labels is not None:
+            left_out = (index["label"] >= 0) & (new_labels.take(index["label"], mode="clip") < 0)
+            units = np.where(left_out, np.int32(0), units)  # they are read with the spans they lie in, and not taken
+        relabelling = None if new_labels is None else tf.constant(new_labels, tf.int64)
         spans = _spans(index, self.dataset.shard_lengths, min(SPAN_IMAGES, self.shuffle_buffer))
         span_units = tf.constant(np.add.reduceat(units, spans["record"]), tf.int64)
         table = {name: tf.constant(spans[name]) for name in ("shard", "offset", "record", "records")}
@@ -86,7 +91,7 @@ class Epochs:
                 return tf.data.Dataset.zip((read.batch(tf.reduce_sum(records)), known))
 
             def shuffled(serialized: tf.Tensor, known: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-                return self._shuffled(shares, serialized, *known)
+                return self._shuffled(shares, relabelling, serialized, *known)
 
             blocks = tf.data.Dataset.range(first_block, num_blocks).flat_map(block).map(shuffled)
             # The next block is read while this one is used.
@@ -98,6 +103,7 @@ class Epochs:
     def _shuffled(
         self,
         shares: "_Shares | None",
+        relabelling: tf.Tensor | None,
         serialized: tf.Tensor,
         first_records: tf.Tensor,
         num_records: tf.Tensor,
@@ -108,6 +114,7 @@ class Epochs:
 
         Args:
             shares: With `balance`, how often each unit is taken.
+            relabelling: The dataset's `new_labels`.
             serialized: string [records], the records of the block's spans.
             first_records: int64 [spans], the number of each span's first record.
             num_records: int64 [spans], the records of each span.
@@ -117,6 +124,12 @@ class Epochs:
         parsed = parse(serialized)
         images, labels, names = parsed["images"], parsed["label"], parsed["name"]
         self._check(labels, names)
+        if relabelling is not None:
+            clipped = tf.clip_by_value(labels, 0, tf.size(relabelling, tf.int64) - 1)
+            labels = tf.where(labels < 0, labels, tf.gather(relabelling, clipped))
+            kept = tf.logical_or(parsed["label"] < 0, labels >= 0)
+            images = tf.ragged.boolean_mask(images, kept)
+            labels, names = tf.boolean_mask(labels, kept), tf.boolean_mask(names, kept)
         per_set = self.images_per_set
         rows = images.value_rowids() if per_set is None else tf.range(tf.size(labels))  # the record of each unit
         picked = tf.range(tf.size(rows))
@@ -145,7 +158,8 @@ class Epochs:
 
     def _check(self, labels: tf.Tensor, names: tf.Tensor) -> None:
         """Fails, when the graph runs, at labels that the dataset does not have."""
-        low, high = -self.dataset.num_sequences, self.dataset.num_identities
+        new_labels = self.dataset.new_labels
+        low, high = -self.dataset.num_sequences, self.dataset.num_identities if new_labels is None else len(new_labels)
         outside = tf.logical_or(labels < low, labels >= high)
         tf.raw_ops.Assert(
             condition=tf.logical_not(tf.reduce_any(outside)),

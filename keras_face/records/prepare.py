@@ -50,7 +50,7 @@ def training_datasets(
     opened, weights = [], []
     for name in names:
         section = sections.get(name, DatasetConfig())
-        if name == SYNTHETIC and not (section.records or section.photos or section.train_list):
+        if name == SYNTHETIC and is_drawn(name, sections):
             photos = output_dir / "synthetic" / "train"
             if not photos.exists():
                 logger.info("drawing %d people into %s", drawn.people, photos)
@@ -62,7 +62,7 @@ def training_datasets(
                     difficulty=drawn.difficulty,
                 )
             section = dataclasses.replace(section, photos=str(photos))
-        if name == SYNTHETIC_TRACKS and not section.records:
+        if name == SYNTHETIC_TRACKS and is_drawn(name, sections):
             section = dataclasses.replace(section, records=str(_drawn_tracks(drawn, seed, output_dir)))
         # Photos are dealt evenly: of sets of up to 2 K - 1 none has fewer than K, unless the person has.
         enough = 2 * images_per_identity - 1
@@ -73,6 +73,19 @@ def training_datasets(
         opened.append(dataset)
         weights.append(drawn.weight if name == SYNTHETIC else section.weight)
     return opened, weights
+
+
+def is_drawn(name: str, sections: Mapping[str, DatasetConfig]) -> bool:
+    """Returns whether a dataset is drawn: it has one of the names for that, and no section gives it records or photos.
+
+    Args:
+        name: Of the dataset.
+        sections: The dataset sections.
+    """
+    section = sections.get(name, DatasetConfig())
+    if name == SYNTHETIC:
+        return not (section.records or section.photos or section.train_list)
+    return name == SYNTHETIC_TRACKS and not section.records
 
 
 def _check_sets(dataset: DatasetInfo, images_per_identity: int, enough: int) -> None:

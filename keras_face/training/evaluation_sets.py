@@ -14,18 +14,20 @@ from keras_face.evaluation.report.errors import decide, wrong_pairs
 from keras_face.evaluation.report.report import write_report
 from keras_face.evaluation.results import Measured, VerificationResult, versions, write_results
 from keras_face.evaluation.tables import table
-from keras_face.export import EmbedderLike
+from keras_face.export import EmbedderLike, write_thresholds
 from keras_face.measurement import PhotoSource
 from keras_face.measurement.photos import pixels
+from keras_face.measurement.runs import thresholds
 from keras_face.measurement.sources import Locate
 from keras_face.measurement.tracks import frames_of, measure_tracks, read_tracks
-from keras_face.measurement.verification import measure_pairs, read_task, save_plots
+from keras_face.measurement.verification import Task, measure_pairs, read_task, save_plots
 from keras_face.photos.images import fit
 
 logger = logging.getLogger("keras_face")
 
 FIGURES = ("lfw", "ytf")  # by which the best model is chosen
-_PLOTS = {"lfw": ("lfw",), "ytf": ("ytf_raw", "ytf_corrected")}
+HELD_OUT = "held_out"  # another one, where people are held out
+_PLOTS = {"lfw": ("lfw",), "ytf": ("ytf_raw", "ytf_corrected"), HELD_OUT: (HELD_OUT,)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,30 +71,32 @@ class EvaluationSets:
     Args:
         lfw: Pairs of photos: `npdata`, or else `prefix` with `pairs`.
         ytf: Pairs of tracks: `prefix` with `splits`; `pairs`, pairs of frames, are quicker and serve while training.
+        held_out: Pairs of people who were held out of the training; None: nobody was.
         flip: Add each photo's mirror image.
 
     Raises:
         ValueError: An enabled set lacks its paths.
     """
 
-    def __init__(self, lfw: LfwConfig, ytf: YtfConfig, *, flip: bool = True):
+    def __init__(self, lfw: LfwConfig, ytf: YtfConfig, held_out: Task | None = None, *, flip: bool = True):
         if lfw.enable and not (lfw.npdata or lfw.prefix):
             raise ValueError("[lfw] expected npdata or prefix, got neither")
         if ytf.enable and not (ytf.prefix and ytf.splits):
             raise ValueError(f"[ytf] expected prefix and splits, got {ytf.prefix!r} and {ytf.splits!r}")
-        self._lfw, self._ytf, self._flip = lfw, ytf, flip
+        self._lfw, self._ytf, self._held_out, self._flip = lfw, ytf, held_out, flip
 
     def measure(self, embedder: EmbedderLike) -> dict[str, Validated]:
-        """Returns what is measured while training on each set, `lfw` and `ytf` (corrected where it can be)."""
+        """Returns what is measured while training on each set, by its name, `ytf` corrected where it can be."""
         source = PhotoSource(embedder, flip=self._flip, hashes=False)
         return {name: found[-1] for name, found in self._measured(source, whole_tracks=not self._ytf.pairs).items()}
 
     def report(
-        self, embedders: Sequence[EmbedderLike], output_dir: str | os.PathLike
+        self, embedders: Sequence[EmbedderLike], output_dir: str | os.PathLike, export: Path | None = None
     ) -> list[dict[str, VerificationResult]]:
         """Measures each embedder on each set, logs the table, and returns the figures of each, by what was measured.
 
-        Writes `results.json` and `report.html`, and the plots of the first embedder into `plots/`.
+        Writes `results.json` and `report.html`, and the plots of the first embedder into `plots/`. Thresholds that are
+        found with it on held-out people go into the facts of `export`, its folder, if there is one.
         """
         output_dir = Path(output_dir)
         found: list[Measured] = []
@@ -101,6 +105,9 @@ class EvaluationSets:
             source = PhotoSource(embedder, flip=self._flip, progress=sys.stderr.isatty())
             results.append({})
             for name, of_set in self._measured(source, whole_tracks=True).items():
+                if number == 0 and name == HELD_OUT and export is not None:
+                    real = [each.measured for each in of_set if not each.measured.result.drawn]
+                    write_thresholds(export, dict(map(thresholds, real)))
                 for plot, each in zip(_PLOTS[name], of_set, strict=False):
                     if number == 0:
                         save_plots(each.measured, output_dir / "plots", plot)
@@ -127,6 +134,8 @@ class EvaluationSets:
             found["ytf"] = [Validated(each, self._middle_frame) for each in measured]
         elif ytf.enable:
             found["ytf"] = [_pairs(source, ytf.prefix, ytf.pairs)]
+        if self._held_out is not None:
+            found[HELD_OUT] = [Validated(measure_pairs(source, self._held_out), self._held_out.locate)]
         return found
 
     def _middle_frame(self, track: str) -> Path:

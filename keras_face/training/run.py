@@ -16,15 +16,16 @@ from keras_face.export import Embedder, ServedModel, export_model, load_embedder
 from keras_face.measurement import GreyPixels
 from keras_face.records import prepare
 from keras_face.records.batches import Batches
+from keras_face.records.held_out import HeldOut, check_same, write_names
 from keras_face.records.streams import Mixture, mix, mixing_table
-from keras_face.training import fine_tuning, named_prototypes, optimizers
+from keras_face.training import fine_tuning, held_out, named_prototypes, optimizers
 from keras_face.training.build_backbone import build_backbone, check_backbone_name, precision
 from keras_face.training.build_losses import build_losses, unused_losses
 from keras_face.training.building import build_model
 from keras_face.training.checkpoints import Checkpoints
 from keras_face.training.collapse import CollapseAlarm, alarm_for
 from keras_face.training.console import ConsoleLine
-from keras_face.training.evaluation_sets import FIGURES, EvaluationSets
+from keras_face.training.evaluation_sets import FIGURES, HELD_OUT, EvaluationSets
 from keras_face.training.feed import Feed
 from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
@@ -46,8 +47,9 @@ def train(config: Config) -> dict[str, Any]:
     """Trains as configured, or goes on where the run of `output_dir` stopped, and returns what came of it.
 
     That is `images_per_second` (None if nothing was left to train) and `results`, the rows of `results.json`.
-    The folder then holds `config.ini`, `train.log`, `records/`, `checkpoints/` (with `identities.json`, the names of
-    the head's rows), `summaries/`, `export/<step>/`, `results.json` and `plots/`.
+    The folder then holds `config.ini`, `train.log`, `records/`, `held_out.json` (people who are set apart),
+    `checkpoints/` (with `identities.json`, the names of the head's rows), `summaries/`, `export/<step>/`,
+    `results.json` and `plots/`.
 
     Raises:
         ValueError: Something in the configuration or the data is not as expected.
@@ -75,7 +77,8 @@ def train(config: Config) -> dict[str, Any]:
             _note_configuration(config, output_dir / "config.ini")
 
         # 3. The data: what is not there as records yet is drawn or written first.
-        mixture = _mixture(config, output_dir)
+        held_out.warn_if_nothing_is_measured(config)
+        mixture, apart = _mixture(config, output_dir)
         template = input_template(config.data, mixture)
         if config.augmentation.mask:
             warn_of_masks(config.data, mixture)
@@ -91,7 +94,8 @@ def train(config: Config) -> dict[str, Any]:
         )
         warn_of_little(mixture, training.batch_size)
         lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, run.seed, output_dir)
-        sets = EvaluationSets(lfw, ytf, flip=config.validation.flip)
+        own_people = held_out.test_set(config, apart)
+        sets = EvaluationSets(lfw, ytf, own_people, flip=config.validation.flip)
         mean_images = _mean_images(config.latse, output_dir, len(identities), config.data.image_size, run.seed)
 
         # 4. The model and all else that is restored, freshly drawn; only then can anything be restored into it.
@@ -103,7 +107,7 @@ def train(config: Config) -> dict[str, Any]:
                 output_dir / "checkpoints",
                 model,
                 identities,
-                FIGURES,
+                FIGURES if own_people is None else (*FIGURES, HELD_OUT),
                 keep=training.saver_maxkeep,
                 chief=chief,
                 mean_images=mean_images,
@@ -117,6 +121,8 @@ def train(config: Config) -> dict[str, Any]:
         with Termination() as termination:
             # 5. Where it begins: with the run's own newest checkpoint, or else with the weights of another model, or
             #    else as it was drawn.
+            if checkpoints.newest:
+                check_same(output_dir, apart)
             found = checkpoints.restore()
             if found:
                 logger.info("going on from %s at step %d of %d", found, checkpoints.step, batches.steps)
@@ -124,6 +130,8 @@ def train(config: Config) -> dict[str, Any]:
                 if config.model.model_path:
                     fine_tuning.start_from(config.model, model, identities)
                 checkpoints.begin()
+                if chief:
+                    write_names(output_dir, apart)
             logger.info(
                 "training %s, %d weights, on %d replica%s, %d steps of %d photos",
                 config.model.backbone,
@@ -162,7 +170,7 @@ def train(config: Config) -> dict[str, Any]:
         embedders: list[Embedder | ServedModel | GreyPixels] = [load_embedder(folder)]
         if config.validation.baselines:
             embedders += [_served(config, "untrained"), GreyPixels(config.data.image_size)]
-        measured = sets.report(embedders, output_dir)
+        measured = sets.report(embedders, output_dir, folder)
         if summaries is not None:
             summaries.final(checkpoints.step, rate, measured[0] if measured else {})
         return {"images_per_second": rate, "results": [row.to_json() for of_one in measured for row in of_one.values()]}
@@ -250,14 +258,16 @@ def _note_configuration(config: Config, path: Path) -> None:
         logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
 
 
-def _mixture(config: Config, output_dir: Path) -> Mixture:
+def _mixture(config: Config, output_dir: Path) -> tuple[Mixture, list[HeldOut]]:
+    """Returns what is trained on, and the people who are not."""
     data = config.data
     datasets, weights = prepare.training_datasets(
         data.train, config.datasets, config.synthetic, config.run.seed, output_dir, data.images_per_identity
     )
+    datasets, apart = held_out.hold_out(data, config.datasets, datasets)
     mixture = mix(datasets, weights, balance=data.balance)
     logger.info("%s", mixing_table(mixture))
-    return mixture
+    return mixture, apart
 
 
 def _mean_images(

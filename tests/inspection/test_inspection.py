@@ -14,6 +14,7 @@ from keras_face.inspection import doctor, findings, sources
 from keras_face.photos.images import decode
 from keras_face.photos.template import write_record
 from keras_face.records import from_photos, writing
+from keras_face.records.photos import photo_names
 
 PEOPLE, PHOTOS = 12, 4
 
@@ -416,8 +417,8 @@ def test_photos_of_sets_are_named_and_read_one_by_one(photos, drawn, tmp_path):
 
 
 def test_frames_of_one_name_are_numbered():
-    assert sources.photo_names("video/track 3", 2) == ["video/track 3#0", "video/track 3#1"]
-    assert sources.photo_names("a/1.jpg|a/2.jpg", 2) == ["a/1.jpg", "a/2.jpg"]
+    assert photo_names("video/track 3", 2) == ["video/track 3#0", "video/track 3#1"]
+    assert photo_names("a/1.jpg|a/2.jpg", 2) == ["a/1.jpg", "a/2.jpg"]
 
 
 def test_records_that_are_damaged_on_disk_are_one_clear_error(photos, tmp_path):

@@ -303,7 +303,8 @@ def test_a_run_that_goes_on_with_other_people_is_refused(trained, tmp_path):
         (["model.keep_prototypes=True", "model.model_path=x", "loss.head=none", "loss angular_centre.weight=0",
           "loss batch_hard_triplet.weight=1", "data.images_per_identity=2"], "head is none"),
         (["teacher.mask=soft"], "model_path: expected one for the mask soft"),
-        (["validation.best=either"], r"\[lfw\] or \[ytf\] enable is False"),
+        (["validation.best=either"], r"best: either expects \[lfw\] or \[ytf\] enable, or \[data\] hold_out"),
+        (["validation.best=held_out"], r"best: held_out expects \[data\] hold_out above 0"),
     ],
 )  # fmt: skip
 def test_settings_that_contradict_each_other_are_refused(overrides, message):

@@ -19,6 +19,7 @@ from keras_face.evaluation.protocols.people import (
     deal_people,
     folder_identification,
     folder_pairs,
+    held_out_pairs,
     pairs_by_rule,
     people_pairs,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "folder_pairs",
     "folds_by_polarity",
     "folds_by_position",
+    "held_out_pairs",
     "pairs_by_rule",
     "people_pairs",
     "read_cfp",

@@ -1,5 +1,6 @@
 """Pairs made by rule: of one's own people, or of LFW's lists of people (its unrestricted configuration)."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,35 @@ def folder_pairs(
         return pairs_by_rule(folds, name=f"own people ({name})", num_pairs=num_pairs, seed=seed)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def held_out_pairs(people: Mapping[str, Sequence[str]], name: str) -> Pairs:
+    """Returns pairs of people who were held out of a training: those of `folder_pairs`, seed 0.
+
+    There are as many folds, of 2 to 10, as give the most pairs: every fold has as many as the poorest one can give.
+
+    Args:
+        people: Keys of the photos of each person, no key twice.
+        name: Of the data, for the protocol's name.
+
+    Raises: ValueError if there are too few people, or too few photos of one person, for two folds.
+    """
+    several = sum(len(photos) > 1 for photos in people.values())
+    most = min(NUM_FOLDS, several, len(people) // 2)
+    if most < 2:
+        raise ValueError(
+            f"expected 4 or more people, 2 or more of them with two photos, got {len(people)} and {several}"
+        )
+    folds = max((deal_people(people, number, 0) for number in range(2, most + 1)), key=_num_pairs_and_folds)
+    pairs = pairs_by_rule(folds, name=f"held-out people ({name})")
+    person_of = {photo: person for person, photos in people.items() for photo in photos}
+    number: dict[str, int] = {}
+    sides = [[number.setdefault(person_of[key], len(number)) for key in keys] for keys in (pairs.left, pairs.right)]
+    return dataclasses.replace(pairs, people=np.array(sides).T)
+
+
+def _num_pairs_and_folds(folds: Sequence[Mapping[str, Sequence[str]]]) -> tuple[int, int]:
+    return len(folds) * min(_available(folds), _MOST_PAIRS), len(folds)
 
 
 def folder_identification(people: Mapping[str, Sequence[str]], name: str) -> Identification:
@@ -120,7 +150,7 @@ def pairs_by_rule(
     if len(set(named)) < len(named):
         twice = sorted(person for person in set(named) if named.count(person) > 1)
         raise ValueError(f"expected each person in one fold, got {', '.join(twice[:3])} in several")
-    available = min(min(_num_genuine(people), _num_impostor(people)) for people in folds)
+    available = _available(folds)
     size = min(available, _MOST_PAIRS) if num_pairs is None else num_pairs
     if not 0 < size <= available:
         raise ValueError(
@@ -138,6 +168,11 @@ def pairs_by_rule(
         np.tile(np.repeat([True, False], size), len(folds)),
         np.repeat(np.arange(len(folds)), 2 * size),
     )
+
+
+def _available(folds: Sequence[Mapping[str, Sequence[str]]]) -> int:
+    """Returns how many genuine, and as many impostor, pairs every fold can give."""
+    return min(min(_num_genuine(people), _num_impostor(people)) for people in folds)
 
 
 def _num_genuine(people: Mapping[str, Sequence[str]]) -> int:
