@@ -8,6 +8,16 @@ def test_the_page_of_the_losses_is_what_the_register_gives(repository):
     assert (repository / "docs" / "losses.md").read_text(encoding="utf-8") == made, "run python docs/make_losses.py"
 
 
+def test_every_command_has_a_page_with_its_help(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository)
+    pages = runpy.run_path(str(repository / "docs" / "make_commands.py"))["pages"]()
+    commands = [path.stem for folder in ("tfrecords_tools", "eval") for path in (repository / folder).glob("[a-z]*.py")]
+    assert set(pages) >= {f"{name}.md" for name in [*commands, "train_centre", "train_triplet", "index"]}
+    for name, text in pages.items():
+        assert name == "index.md" or "Flags:\n  --" in text
+    assert all(f"]({name})" in pages["index.md"] for name in pages if name != "index.md")
+
+
 def test_the_page_names_every_loss_with_a_source(repository):
     from keras_face import losses
 
