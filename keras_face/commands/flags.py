@@ -153,7 +153,7 @@ def training_flags(
         )
         if model_path:
             told = config.given(path.value, own, tiny=tiny.value)
-            overrides += [each for each in config.network_of(model_path) if not _says(told, each)]
+            overrides += [each for each in config.taken_from_run(model_path) if not _says(told, each)]
         return file(*overrides, *own)
 
     return read

@@ -18,7 +18,7 @@ from keras_face.config.finding import find_config, recipes
 from keras_face.config.ini import QUICK_START, given, load, section_text, write_config
 from keras_face.config.model import LatseConfig, LossConfig, ModelConfig, NamedLossConfig, TeacherConfig
 from keras_face.config.sections import SECTIONS, Config
-from keras_face.config.starting import network_of
+from keras_face.config.starting import taken_from_run
 from keras_face.config.training import OptimizerConfig, RunConfig, ScheduleConfig, TrainingConfig, ValidationConfig
 
 __all__ = [
@@ -47,8 +47,8 @@ __all__ = [
     "find_config",
     "given",
     "load",
-    "network_of",
     "recipes",
     "section_text",
+    "taken_from_run",
     "write_config",
 ]

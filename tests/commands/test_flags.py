@@ -181,6 +181,14 @@ def test_what_flags_and_file_say_of_the_network_goes_over_that_of_the_run(traini
     assert network(training(f"--config={tmp_path / 'own.ini'}")) == ("sphereface4", 0.5, 512, (48, 40))
 
 
+def test_people_held_out_of_a_run_are_held_out_of_what_starts_from_it(training, earlier):
+    overrides = ["data.hold_out=0.2", "data.hold_out_seed=7"]
+    config.write_config(config.load(earlier / "config.ini", overrides), earlier / "config.ini")
+    found = training(f"--model_path={earlier}", *OWN)
+    assert (found.data.hold_out, found.data.hold_out_seed) == (0.2, 7)
+    assert training(f"--model_path={earlier}", *OWN, "--set=data.hold_out=0").data.hold_out == 0
+
+
 def test_a_folder_with_a_configuration_that_is_no_run_says_nothing_of_the_network(training, tmp_path):
     (tmp_path / "config.ini").write_text("[model]\nbackbone = sphereface4\n")
     assert training(f"--model_path={tmp_path / 'export'}", *OWN).model.backbone == "iresnet50"
