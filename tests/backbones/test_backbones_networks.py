@@ -371,3 +371,13 @@ def test_width_multiplies_every_channel_count():
     assert [ghost.get_layer(f"bottleneck{index}_add").output_shape[-1] for index in (1, 2)] == [16, 24]
     view = small("two_view", width=0.5)
     assert view.get_layer("resnet50").output_shape[-1] == 256
+
+
+@pytest.mark.parametrize("name", ["ghostfacenet_v1", "ghostfacenet_v2"])
+def test_a_network_comes_back_from_an_h5_file(name, tmp_path):
+    model = backbones.build(name, (32, 32, 3), 8, 0.25)
+    with pytest.warns(UserWarning, match="HDF5"):
+        model.save(tmp_path / "model.h5")
+    again = keras.models.load_model(tmp_path / "model.h5", compile=False)
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(again(images), model(images))
