@@ -139,7 +139,7 @@ def test_another_template_is_refused(text):
 
 @pytest.mark.parametrize("text", ["0x10:1,2,3,4,5,6,7,8,9,1", "9x9:1,1,1,1,1,1,1,1,1,1"])
 def test_a_template_without_extent_is_refused(text):
-    with pytest.raises(ValueError, match="unknown template .*HEIGHTxWIDTH"):
+    with pytest.raises(ValueError, match=r"unknown template .*HEIGHTxWIDTH"):
         templates.template(text)
 
 
