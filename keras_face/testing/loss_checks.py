@@ -170,7 +170,7 @@ def rounding(layer: keras.layers.Layer) -> float:
     times that. A probability, which its gradient is proportional to, moves by at most a quarter of what its logit moves
     against the others: two logits move, and a margin steepens that of these examples to less than twice the cosine.
     """
-    return max(1e-6, getattr(layer, "scale", 1.0) * 2.0**-23)
+    return max(1e-6, (getattr(layer, "scale", None) or 1.0) * 2.0**-23)
 
 
 def check_two_replicas(case: Case) -> None:

@@ -1,10 +1,12 @@
 """The flags of margin-centre-face, and what they are other names of."""
 
 import dataclasses
+import importlib
+import sys
 
+import command_runs
 import pytest
 from absl import flags
-from absl.testing import flagsaver
 
 from keras_face import config
 
@@ -75,6 +77,16 @@ def test_a_flag_and_an_override_may_say_the_same(flag, value, overrides):
     config.check_flag(f"--{flag}={value}", config.familiar(flag, value), overrides)
 
 
+@pytest.fixture
+def train_centre(monkeypatch):
+    """The module, whose flags are forgotten afterwards, so that other commands can define theirs."""
+    monkeypatch.delitem(sys.modules, "train_centre", raising=False)
+    with command_runs.own_flags():
+        module = importlib.import_module("train_centre")
+        yield module
+    monkeypatch.delitem(sys.modules, "train_centre", raising=False)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -83,20 +95,14 @@ def test_a_flag_and_an_override_may_say_the_same(flag, value, overrides):
         ["--centre_weight=0.5", "--set=loss angular_centre.weight=0"],
     ],
 )
-def test_the_command_names_a_flag_and_an_override_that_differ(arguments):
-    import train_centre
-
-    with flagsaver.flagsaver():
-        flags.FLAGS(["train_centre", *arguments])
-        with pytest.raises(ValueError, match="got two") as raised:
-            train_centre.read_config(lambda file: (), ())
+def test_the_command_names_a_flag_and_an_override_that_differ(train_centre, arguments):
+    flags.FLAGS(["train_centre", *arguments])
+    with pytest.raises(ValueError, match="got two") as raised:
+        train_centre.read_config(lambda file: (), ())
     assert all(argument.removeprefix("--set=") in str(raised.value) for argument in arguments)
 
 
-def test_the_command_takes_a_flag_over_the_file():
-    import train_centre
-
-    with flagsaver.flagsaver():
-        flags.FLAGS(["train_centre", "--centre_weight=0.5", "--batch_size=32", "--set=training.batch_size=32"])
-        loaded = train_centre.read_config(lambda file: (), ())
+def test_the_command_takes_a_flag_over_the_file(train_centre):
+    flags.FLAGS(["train_centre", "--centre_weight=0.5", "--batch_size=32", "--set=training.batch_size=32"])
+    loaded = train_centre.read_config(lambda file: (), ())
     assert (loaded.losses["angular_centre"], loaded.training.batch_size) == ({"weight": 0.5, "scale": 32}, 32)

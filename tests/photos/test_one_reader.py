@@ -275,7 +275,7 @@ def test_sideways_photos_in_older_records_are_named_and_clean_turns_them(tmp_pat
     writing.write_records(tmp_path / "wide", sets, identities=["A", "B"], image_size=(SIDE, 40), source="a test")
     (tmp_path / "second").mkdir()
     report = doctor.inspect([sources.RecordPhotos(tmp_path / "wide")], tmp_path / "second", detected_photos=0)
-    kinds = {found.kind: found.entries[0].suggestion for found in report.findings}
+    kinds = {found.kind: found.entries[0].suggestion for found in report.findings if found.entries}
     assert kinds["sideways"] == "drop"
     assert "size" not in kinds
 
