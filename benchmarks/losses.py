@@ -102,9 +102,9 @@ def measure(name: str, identities: int, rounds: int, beside: tuple[str, ...]) ->
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError("Too many arguments.")
-    from keras_face.losses import registry
+    from keras_face.losses import entries
 
-    heads = HEADS.value or [*registry.SOFTMAX_HEADS, *registry.OTHER_HEADS]
+    heads = HEADS.value or [*entries.SOFTMAX_HEADS, *entries.OTHER_HEADS]
     spawn = multiprocessing.get_context("spawn")
     beside = () if ALONE.value else (PLAIN, "norm_softmax")
     print(f"{'head':22}{'identities':>11}{'ms':>9}{'x plain':>11}{'x norm_softmax':>16}{'MiB':>8}{'x logits':>10}")

@@ -14,7 +14,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_face import config
-from keras_face.losses import registry
+from keras_face.losses import entries
 
 PATH = Path(__file__).parent.with_name("config.ini.example")
 HEAD = """\
@@ -66,7 +66,7 @@ def keys_of_loss(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     values, comments = keys_of(config.NamedLossConfig, config.Config().losses.get(name, {}))
     if name == config.LossConfig().head:
         values = {}
-    entry = registry.LOSSES[name]
+    entry = entries.LOSSES[name]
     for documented in (entry.layer, entry.margin):
         comments |= arguments(documented) if documented else {}
     of_training = ("num_identities", "num_sequences", "initializer", "ignored_label", "head")

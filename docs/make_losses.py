@@ -13,25 +13,25 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from keras_face.losses import registry
+from keras_face.losses import entries
 
 DOCS = Path(__file__).parent
 SHARED = ("num_identities", "num_sequences", "initializer", "ignored_label", "head")
 GROUPS = (
-    ("Margin softmax", registry.SOFTMAX_HEADS, "Heads of a softmax over the identities, with a target function."),
-    ("Other heads", registry.OTHER_HEADS, "Heads whose margin, scale or problem is of another kind."),
-    ("Terms", registry.TERMS, "They go beside a head, with a weight."),
-    ("Teachers", registry.TEACHERS, "They are called with `teacher=` as well, what the teacher gave for the images."),
+    ("Margin softmax", entries.SOFTMAX_HEADS, "Heads of a softmax over the identities, with a target function."),
+    ("Other heads", entries.OTHER_HEADS, "Heads whose margin, scale or problem is of another kind."),
+    ("Terms", entries.TERMS, "They go beside a head, with a weight."),
+    ("Teachers", entries.TEACHERS, "They are called with `teacher=` as well, what the teacher gave for the images."),
     (
         "Between examples",
-        registry.BETWEEN_EXAMPLES,
+        entries.BETWEEN_EXAMPLES,
         "They compare the embeddings of the global batch; no prototypes. Batches need several photos of a person: "
         "`[data] images_per_identity`.",
     ),
 )
 HEAD = """# The losses
 
-Made by docs/make_losses.py from the register, `keras_face.losses.registry`; do not edit.
+Made by docs/make_losses.py from the register, `keras_face.losses.entries`; do not edit.
 
 `keras_face.losses.get(name, **settings)` makes a layer, `layer(embeddings, labels, training=False)` -> one loss per
 example. In a configuration a head is chosen by `[loss] head`. All else of a loss is in the section `[loss NAME]`: the
@@ -53,7 +53,7 @@ def target_functions() -> dict[str, np.ndarray]:
     """Returns the values of every margin over 181 angles, by name, with the defaults of the register."""
     angles = np.radians(np.arange(181))
     curves = {}
-    for name, entry in registry.SOFTMAX_HEADS.items():
+    for name, entry in entries.SOFTMAX_HEADS.items():
         if entry.margin:
             curves[name] = entry.margin(**entry.margin_settings(entry.defaults)).curve(angles)
     return curves
@@ -86,7 +86,7 @@ def draw(path: Path) -> None:
     plt.close(figure)
 
 
-def defaults(entry: registry.Entry) -> str:
+def defaults(entry: entries.Entry) -> str:
     """Returns the settings that are not shared by all, with their defaults."""
     shown = []
     for key, value in entry.parameters().items():
@@ -98,7 +98,7 @@ def defaults(entry: registry.Entry) -> str:
     return ", ".join(shown) or "-"
 
 
-def source(entry: registry.Entry) -> str:
+def source(entry: entries.Entry) -> str:
     """Returns the source of an entry: its own, else the first of the margin's docstring, else of the layer's."""
     text = entry.source
     if not text:
@@ -113,11 +113,11 @@ def source(entry: registry.Entry) -> str:
 def text() -> str:
     """Returns docs/losses.md."""
     parts = [HEAD]
-    for title, entries, purpose in GROUPS:
+    for title, group, purpose in GROUPS:
         parts.append(
             f"## {title}\n\n{purpose}\n\n| name | formula | defaults | source | when to use |\n|---|---|---|---|---|\n"
         )
-        for name, entry in entries.items():
+        for name, entry in group.items():
             formula = entry.formula.replace("|", "\\|")
             parts.append(f"| `{name}` | {formula} | {defaults(entry)} | {source(entry)} | {entry.use} |\n")
         parts.append("\n")
@@ -127,7 +127,7 @@ def text() -> str:
         "| name | decreasing | never above the cosine | smallest gap | largest gap | share above |\n"
         "|---|---|---|---|---|---|\n"
     )
-    for name, entry in registry.SOFTMAX_HEADS.items():
+    for name, entry in entries.SOFTMAX_HEADS.items():
         if entry.margin:
             found = entry.margin(**entry.margin_settings(entry.defaults)).principles()
             answers = " | ".join("yes" if answer else "**no**" for answer in found[:2])

@@ -3,7 +3,8 @@
 from keras_face.evaluation.arrays import verify_pairs, verify_people
 from keras_face.evaluation.features import read_features, write_features
 from keras_face.evaluation.protocols import Pairs, read_pairs
-from keras_face.evaluation.results import Measured, verify, write_results
+from keras_face.evaluation.result_files import write_results
+from keras_face.evaluation.results import Measured, verify
 from keras_face.evaluation.tables import table
 
 __all__ = [

@@ -8,12 +8,8 @@ import numpy as np
 
 from keras_face.evaluation.intervals import LEVEL, RESAMPLES, Interval, clopper_pearson
 from keras_face.evaluation.operating_points import OperatingPoint
-from keras_face.evaluation.resampling import (
-    Resampled,
-    number_interval,
-    rate_interval,
-    resample_pairs,
-)
+from keras_face.evaluation.resampling import Resampled, resample_pairs
+from keras_face.evaluation.spread import number_interval, rate_interval
 
 SEED = 0
 BY_PEOPLE = "people resampled"

@@ -9,7 +9,8 @@ from keras_face.evaluation import checks
 from keras_face.evaluation.folds import kfold_accuracy, right_decisions
 from keras_face.evaluation.intervals import LEVEL, RESAMPLES, Interval, percentiles, regularised_beta
 from keras_face.evaluation.operating_points import num_tops, tar_at_far
-from keras_face.evaluation.resampling import number_interval, resample_pairs
+from keras_face.evaluation.resampling import resample_pairs
+from keras_face.evaluation.spread import number_interval
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 from keras_face.evaluation import checks
 from keras_face.evaluation.intervals import LEVEL, Interval, clopper_pearson
-from keras_face.evaluation.resampling import effective_people, rate_interval, resample_pairs, resample_people
+from keras_face.evaluation.resampling import resample_pairs, resample_people
 from keras_face.evaluation.short import Short
 from keras_face.evaluation.similarities import first_equal, pair_cosines
+from keras_face.evaluation.spread import effective_people, rate_interval
 
 _CELLS = 2**24  # similarities in memory at a time
 

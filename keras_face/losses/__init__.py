@@ -2,7 +2,7 @@
 
 A loss is a Keras layer, `layer(embeddings, labels, training=False)` -> float32 [batch]: one loss per example, neither
 averaged nor weighted. It gives the same numbers on one device and on several. A new loss is one entry in
-`keras_face.losses.registry`; the conformance suite then tests it. One of one's own joins by `register`.
+`keras_face.losses.entries`; the conformance suite then tests it. One of one's own joins by `register`.
 """
 
 from keras_face.losses.adaptive import AdaCos, AdaFace, CurricularFace

@@ -13,7 +13,8 @@ from keras_face.evaluation.comparison import AccuracyComparison, Difference, com
 from keras_face.evaluation.features import Scores, read_scores
 from keras_face.evaluation.intervals import Interval
 from keras_face.evaluation.protocols import Pairs
-from keras_face.evaluation.results import Measured, Origin, pairs_hash, read_results, verify
+from keras_face.evaluation.result_files import read_results
+from keras_face.evaluation.results import Measured, Origin, pairs_hash, verify
 from keras_face.evaluation.scores import FARS
 from keras_face.measurement.verification import measure_scores
 

@@ -18,8 +18,8 @@ from keras_face.evaluation.identification import (
     tpir_at_fpir,
 )
 from keras_face.evaluation.protocols import Identification
-from keras_face.evaluation.resampling import effective_people
 from keras_face.evaluation.results import IdentificationResult, Origin, keys_hash
+from keras_face.evaluation.spread import effective_people
 from keras_face.measurement.sources import Locate, Source
 from keras_face.photos.lists import PhotoFolder
 

@@ -14,7 +14,8 @@ from keras_face import files
 from keras_face.evaluation.features import read_features, write_scores
 from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.report.report import write_report
-from keras_face.evaluation.results import IdentificationResult, Measured, VerificationResult, versions, write_results
+from keras_face.evaluation.result_files import versions, write_results
+from keras_face.evaluation.results import IdentificationResult, Measured, VerificationResult
 from keras_face.evaluation.scores import RULES
 from keras_face.evaluation.tables import table
 from keras_face.export import find_version, load_embedder, write_thresholds

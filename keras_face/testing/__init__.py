@@ -7,7 +7,8 @@ The project's own conformance suite is these checks over every registered loss, 
 """
 
 from keras_face.testing.backbone_checks import check_backbone
-from keras_face.testing.loss_checks import IDENTITIES, LABELS, LOSS_CHECKS, SEQUENCES, SIZE, Case, Oracle, check_loss
+from keras_face.testing.loss_case import IDENTITIES, LABELS, SEQUENCES, SIZE, Case, Oracle
+from keras_face.testing.loss_checks import LOSS_CHECKS, check_loss
 
 __all__ = [
     "IDENTITIES",

@@ -1,6 +1,5 @@
 """What every loss here keeps, as checks that run on one's own too."""
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,46 +10,20 @@ import numpy as np
 from keras_face import losses
 from keras_face.backend import keras, tf
 from keras_face.testing.expectation import expect
-
-IDENTITIES, SEQUENCES, SIZE = 5, 3, 6
-LABELS = np.array([0, 0, 3, 1, -1, -1, -3, 4, 1, 3])
-
-# (embeddings, labels, weights, held) -> losses; float64 throughout, in plain loops. `weights` are those of the layer's
-# get_weights(). `held` is (embeddings, weights) as they were before a finite difference moved one of them: what the
-# formula takes as a constant (a detached margin, a stopped statistic) is computed from it.
-Oracle = Callable[[np.ndarray, np.ndarray, list, tuple], np.ndarray]
-
-
-def call_plainly(layer: Any, embeddings: Any, labels: Any, training: bool) -> Any:
-    """Returns what a layer gives that is called as most are."""
-    return layer(embeddings, labels, training=training)
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A loss, and what is known of it.
-
-    Attributes:
-        make: Makes the layer, for IDENTITIES identities and SEQUENCES sequences.
-        oracle: The losses when not training; None: not compared.
-        label_range: The labels it accepts, lowest to below highest; None: all.
-        weights: (shapes of the weights) -> their values; None: normal numbers, which state may not be.
-        training_oracle: The losses when training, where they differ: statistics move before they are used.
-        state_oracle: (embeddings, labels, weights) -> all weights after one call in training; None: they stay.
-        differentiable: Whether finite differences of the oracle are the gradient.
-        huge: The largest component of an embedding whose loss a float32 can hold.
-        call: How the layer is called.
-    """
-
-    make: Callable[[], Any]
-    oracle: Oracle | None = None
-    label_range: tuple[int, int] | None = (-SEQUENCES, IDENTITIES)
-    weights: Callable[[list], list] | None = None
-    training_oracle: Oracle | None = None
-    state_oracle: Callable[[np.ndarray, np.ndarray, list], list] | None = None
-    differentiable: bool = True
-    huge: float = 1e30
-    call: Callable[[Any, Any, Any, bool], Any] = call_plainly
+from keras_face.testing.loss_case import (
+    IDENTITIES,
+    LABELS,
+    SEQUENCES,
+    SIZE,
+    Case,
+    Oracle,
+    built,
+    caller,
+    in_float64,
+    loss_and_gradients,
+    random_embeddings,
+    singular_batch,
+)
 
 
 def check_loss(
@@ -84,13 +57,13 @@ def check_loss(
 def check_values(case: Case, training: bool = False) -> None:
     """Checks the type of the losses, and that they are those of the formula where there is one."""
     layer, weights = built(case)
-    embeddings = _embeddings(len(LABELS))
+    embeddings = random_embeddings(len(LABELS))
     loss = case.call(layer, tf.constant(embeddings, tf.float32), tf.constant(LABELS), training)
     expect(loss.dtype == tf.float32, f"losses must be float32, got {loss.dtype.name}")
     expect(loss.shape == LABELS.shape, f"losses must be one per example, {list(LABELS.shape)}, got {list(loss.shape)}")
     oracle = (case.training_oracle if training else None) or case.oracle
     if oracle is not None:
-        weights = _in_float64(weights)
+        weights = in_float64(weights)
         expected = oracle(embeddings, LABELS, weights, (embeddings, weights))
         np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-5)
 
@@ -103,14 +76,14 @@ def check_values_in_training(case: Case) -> None:
 def check_state(case: Case) -> None:
     """Checks that state moves in training alone, and as the formula says where there is one."""
     layer, weights = built(case)
-    embeddings = _embeddings(len(LABELS))
+    embeddings = random_embeddings(len(LABELS))
     batch = tf.constant(embeddings, tf.float32), tf.constant(LABELS)
     case.call(layer, *batch, False)
     for before, after in zip(weights, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before, "state moved without training")
     case.call(layer, *batch, True)
     if case.oracle is not None:
-        moved = case.state_oracle(embeddings, LABELS, _in_float64(weights)) if case.state_oracle else weights
+        moved = case.state_oracle(embeddings, LABELS, in_float64(weights)) if case.state_oracle else weights
         for one, other in zip(moved, layer.get_weights(), strict=True):
             np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
@@ -120,9 +93,9 @@ def check_gradients(case: Case) -> None:
     if case.oracle is None or not case.differentiable:
         return
     layer, weights = built(case)
-    values = [_embeddings(len(LABELS)), *_in_float64(weights)]
+    values = [random_embeddings(len(LABELS)), *in_float64(weights)]
     batch = tf.constant(values[0], tf.float32), tf.constant(LABELS)
-    _, by_embeddings, by_weights = _gradients(case, layer, *batch, training=False)
+    _, by_embeddings, by_weights = loss_and_gradients(case, layer, *batch, training=False)
     trained = {id(variable) for variable in layer.trainable_weights}
     moving = [0, *[1 + i for i, variable in enumerate(layer.weights) if id(variable) in trained]]
     for position, gradient in zip(moving, [by_embeddings, *by_weights], strict=True):
@@ -146,10 +119,10 @@ def check_singular_points(case: Case) -> None:
         layer.set_weights(weights)
 
     def all_types(*batches: tuple[tf.Tensor, tf.Tensor]) -> list:
-        return [_gradients(case, layer, vectors, labels, labels.shape[0]) for vectors, labels in batches]
+        return [loss_and_gradients(case, layer, vectors, labels, labels.shape[0]) for vectors, labels in batches]
 
     types = ("float32", "bfloat16", "float16")
-    batches = [_singular_batch(weights, dtype, case.huge) for dtype in types]
+    batches = [singular_batch(weights, dtype, case.huge) for dtype in types]
     graph = tf.function(all_types, autograph=False).get_concrete_function(*batches)
     modes = {
         "eager": all_types,
@@ -184,9 +157,9 @@ def check_two_replicas(case: Case) -> None:
     # Not the default CollectiveAllReduce: its collectives are numbered anew by every strategy, so two strategies in one
     # process abort each other unless they run the same operations in the same order.
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
-    embeddings, labels = tf.constant(_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
+    embeddings, labels = tf.constant(random_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
     layer, weights = built(case)
-    expected = _gradients(case, layer, embeddings, labels, len(LABELS))
+    expected = loss_and_gradients(case, layer, embeddings, labels, len(LABELS))
     state = layer.get_weights()
 
     with strategy.scope():
@@ -197,7 +170,7 @@ def check_two_replicas(case: Case) -> None:
         context = tf.distribute.get_replica_context()
         mine = tf.cast(tf.range(len(LABELS)) >= first, tf.int32) == context.replica_id_in_sync_group
         own, own_labels = (tf.boolean_mask(each, mine) for each in (embeddings, labels))
-        loss, by_embeddings, by_weights = _gradients(case, mirrored, own, own_labels, len(LABELS))
+        loss, by_embeddings, by_weights = loss_and_gradients(case, mirrored, own, own_labels, len(LABELS))
         return loss, by_embeddings, [context.all_reduce("sum", gradient) for gradient in by_weights]
 
     # The size of a share is an input: one trace.
@@ -220,7 +193,7 @@ def check_two_replicas(case: Case) -> None:
 def check_config_and_checkpoint(case: Case) -> None:
     """Checks that a loss comes back from its config and a checkpoint."""
     layer, weights = built(case)
-    batch = tf.constant(_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
+    batch = tf.constant(random_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
     again = type(layer).from_config(layer.get_config())
     expect(again.get_config() == layer.get_config(), "from_config gives another config")
     again.build((None, SIZE))
@@ -242,18 +215,18 @@ def check_mixed_precision(case: Case) -> None:
         keras.mixed_precision.set_global_policy(before)
     others = [weight.name for weight in layer.weights if not (weight.dtype == tf.float32 or weight.dtype.is_integer)]
     expect(not others, f"weights must be float32, {others} are not")
-    loss = case.call(layer, tf.constant(_embeddings(len(LABELS)), tf.float16), tf.constant(LABELS), False)
+    loss = case.call(layer, tf.constant(random_embeddings(len(LABELS)), tf.float16), tf.constant(LABELS), False)
     expect(loss.dtype == tf.float32, f"losses must be float32, got {loss.dtype.name}")
 
 
 def check_saved_model(case: Case) -> None:
     """Checks that a SavedModel keeps all of a loss's state."""
     layer, _ = built(case)
-    batch = tf.constant(_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
+    batch = tf.constant(random_embeddings(len(LABELS)), tf.float32), tf.constant(LABELS)
     case.call(layer, *batch, True)  # so that state is not as it was initialised
     module = tf.Module()
     module.layer = layer
-    call = _caller(case, layer)
+    call = caller(case, layer)
     module.loss = tf.function(call, input_signature=[tf.TensorSpec.from_tensor(each) for each in batch])
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder)
@@ -269,12 +242,12 @@ def check_wrong_labels(case: Case) -> None:
     if case.label_range is None:
         return
     layer, _ = built(case)
-    call = _caller(case, layer)
+    call = caller(case, layer)
     lowest, end = case.label_range
     for mode, run in {"eager": call, "graph": tf.function(call)}.items():
         for wrong in (IDENTITIES, -SEQUENCES - 1, 1000):
             try:
-                run(tf.constant(_embeddings(3), tf.float32), tf.constant([lowest, wrong, end - 1]))
+                run(tf.constant(random_embeddings(3), tf.float32), tf.constant([lowest, wrong, end - 1]))
             except tf.errors.InvalidArgumentError as error:
                 message = str(error)
             else:
@@ -289,9 +262,9 @@ def check_wrong_labels_under_xla(case: Case) -> None:
     if case.label_range is None:
         return
     layer, _ = built(case)
-    compiled = tf.function(_caller(case, layer), jit_compile=True)
+    compiled = tf.function(caller(case, layer), jit_compile=True)
     for wrong in (IDENTITIES, -SEQUENCES - 1):
-        loss = compiled(tf.constant(_embeddings(3), tf.float32), tf.constant([0, wrong, -1]))
+        loss = compiled(tf.constant(random_embeddings(3), tf.float32), tf.constant([0, wrong, -1]))
         np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
 
 
@@ -308,52 +281,3 @@ LOSS_CHECKS: tuple[Callable[[Case], None], ...] = (
     check_wrong_labels,
     check_wrong_labels_under_xla,
 )
-
-
-def built(case: Case) -> tuple[Any, list[np.ndarray]]:
-    """Returns the layer with random weights, and these."""
-    random = np.random.default_rng(1)
-    layer = case.make()
-    layer.build((None, SIZE))
-    shapes = [weight.shape for weight in layer.get_weights()]
-    layer.set_weights(case.weights(shapes) if case.weights else [random.normal(size=shape) for shape in shapes])
-    return layer, layer.get_weights()
-
-
-def _caller(case: Case, layer: Any) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Returns the function of embeddings and labels that the layer is when not training, however it is called."""
-    return lambda embeddings, labels: case.call(layer, embeddings, labels, False)
-
-
-def _in_float64(weights: list[np.ndarray]) -> list[np.ndarray]:
-    return [np.array(weight, float) for weight in weights]
-
-
-def _embeddings(count: int) -> np.ndarray:
-    return np.random.default_rng(2).normal(size=(count, SIZE))
-
-
-def _gradients(
-    case: Case, layer: Any, embeddings: tf.Tensor, labels: tf.Tensor, batch_size: int = 1, training: bool = True
-) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-    """Returns the losses, and the gradients of their sum / batch_size by the embeddings and by the weights."""
-    with tf.GradientTape() as tape:
-        tape.watch(embeddings)
-        loss = case.call(layer, embeddings, labels, training)
-        total = tf.reduce_sum(loss) / batch_size
-    by_embeddings, *by_weights = tape.gradient(
-        total, [embeddings, *layer.trainable_weights], unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    return loss, by_embeddings, [tf.convert_to_tensor(gradient) for gradient in by_weights]
-
-
-def _singular_batch(weights: list[np.ndarray], dtype: str, huge: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns embeddings parallel and antiparallel to the first weight, zero, huge, tiny and equal; and labels."""
-    random = np.random.default_rng(3)
-    base = weights[0][0] if weights and np.ndim(weights[0]) == 2 else random.normal(size=SIZE)
-    along = [base * length for length in random.uniform(0.1, 3.0, 100)]  # many, for the many ways to round to 1
-    huge = min(huge, 6e4) if dtype == "float16" else huge
-    rest = [np.zeros(SIZE), np.full(SIZE, huge), np.full(SIZE, -huge), np.eye(SIZE)[0] * 1e-3, np.zeros(SIZE)]
-    embeddings = np.array([*along, *np.negative(along), *rest])
-    labels = np.arange(len(embeddings)) % 2 * (IDENTITIES - 1)
-    return tf.cast(tf.constant(embeddings, tf.float32), dtype), tf.constant(labels)

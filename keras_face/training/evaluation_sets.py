@@ -12,7 +12,8 @@ import numpy as np
 from keras_face.config import LfwConfig, YtfConfig
 from keras_face.evaluation.report.errors import decide, wrong_pairs
 from keras_face.evaluation.report.report import write_report
-from keras_face.evaluation.results import Measured, VerificationResult, versions, write_results
+from keras_face.evaluation.result_files import versions, write_results
+from keras_face.evaluation.results import Measured, VerificationResult
 from keras_face.evaluation.tables import table
 from keras_face.export import EmbedderLike, write_thresholds
 from keras_face.measurement import PhotoSource

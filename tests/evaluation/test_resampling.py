@@ -10,16 +10,10 @@ from keras_face.evaluation.comparison import compare_accuracy, compare_tar
 from keras_face.evaluation.identification import Search, identification_rate, tpir_at_fpir
 from keras_face.evaluation.protocols import Pairs, deal_people, pairs_by_rule
 from keras_face.evaluation.protocols.identities import identities_of
-from keras_face.evaluation.resampling import (
-    effective_people,
-    number_interval,
-    rate_interval,
-    resample_pairs,
-    resample_people,
-    t_quantile,
-)
+from keras_face.evaluation.resampling import resample_pairs, resample_people
 from keras_face.evaluation.results import Origin, verify
 from keras_face.evaluation.scores import auc, clopper_pearson, equal_error, kfold_accuracy, right_decisions, tar_at_far
+from keras_face.evaluation.spread import effective_people, number_interval, rate_interval, t_quantile
 
 
 @pytest.fixture

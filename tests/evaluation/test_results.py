@@ -11,15 +11,8 @@ import keras_face
 from keras_face.evaluation.identification import IdentificationRate
 from keras_face.evaluation.intervals import Interval
 from keras_face.evaluation.protocols import Dropped, DroppedPhotos, Pairs
-from keras_face.evaluation.results import (
-    IdentificationResult,
-    Origin,
-    pairs_hash,
-    read_results,
-    verify,
-    versions,
-    write_results,
-)
+from keras_face.evaluation.result_files import read_results, versions, write_results
+from keras_face.evaluation.results import IdentificationResult, Origin, pairs_hash, verify
 from keras_face.evaluation.scores import kfold_accuracy
 from keras_face.evaluation.tables import table
 

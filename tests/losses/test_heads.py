@@ -9,7 +9,7 @@ import pytest
 
 from keras_face import losses
 from keras_face.backend import keras, tf
-from keras_face.losses.registry import LOSSES
+from keras_face.losses.entries import LOSSES
 
 HEADS = [name for name in losses.names() if issubclass(LOSSES[name].layer, losses.PrototypeHead)]
 # The first name of each pair of layer and margin, which have their settings in common.

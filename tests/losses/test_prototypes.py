@@ -3,10 +3,10 @@ import pytest
 
 from keras_face import losses
 from keras_face.backend import tf
+from keras_face.losses.entries import OTHER_HEADS, SOFTMAX_HEADS
 from keras_face.losses.geometry import distance, unit
 from keras_face.losses.margins import NoMargin
 from keras_face.losses.prototypes import products
-from keras_face.losses.registry import OTHER_HEADS, SOFTMAX_HEADS
 from keras_face.losses.softmax import MarginSoftmax, Softmax
 
 
