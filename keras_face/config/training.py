@@ -34,9 +34,18 @@ class OptimizerConfig:
 
     name: str = setting("sgd", "Optimizer.", choices=("sgd", "adam", "adamw", "sgdw", "lamb"))
     momentum: float = setting(0.9, "Momentum of sgd and sgdw.", 0, 0.9999)
-    nesterov: bool = setting(False, "Nesterov's form of the momentum.")
-    weight_decay: float = setting(
-        1e-4, "Decay of kernels, prototypes, gammas and PReLU slopes (not of biases and betas).", 0, 1
+    momentum_form: str = setting(
+        "velocity",
+        "Momentum of sgd and sgdw; velocity: of gradients, times the present learning rate, as in torch and TensorFlow "
+        "1; keras: of steps, each at the rate of its time, as in Keras, Caffe and MXNet.",
+        choices=("velocity", "keras"),
+    )
+    nesterov: bool = setting(False, "Nesterov's look ahead, with either form.")
+    weight_decay: float = setting(1e-4, "Weight decay.", 0, 1)
+    decay_scope: str = setting(
+        "weights",
+        "What decays; weights: kernels, prototypes, gammas and PReLU slopes; all: biases and betas too, as in torch.",
+        choices=("weights", "all"),
     )
     stage_decay: float = setting(
         1.0,
@@ -44,7 +53,16 @@ class OptimizerConfig:
         0,
         1,
     )
-    clip_norm: float = setting(0.0, "Largest norm of the whole gradient; 0: any.", 0)
+    clip_norm: float = setting(0.0, "Largest norm of the gradient of clip_scope; 0: any.", 0)
+    clip_scope: str = setting(
+        "all",
+        "Whose gradient clip_norm holds for; backbone: the network's, as in arcface_torch; all: that of network and "
+        "losses together.",
+        choices=("all", "backbone"),
+    )
+    clip_value: float = setting(
+        0.0, "Largest size of each number of the gradient, clamped before clip_norm; 0: any.", 0
+    )
     accumulation_steps: int = setting(
         1, "Parts that a batch is computed in, one after the other, to save memory.", 1, 4096
     )

@@ -9,6 +9,7 @@ from typing import Any
 from keras_face.backend import tf
 from keras_face.training import named_prototypes
 from keras_face.training.latse import MeanImages
+from keras_face.training.momentum import check_form
 
 
 class Checkpoints:
@@ -85,6 +86,7 @@ class Checkpoints:
                 f"others ({len(self._identities)}); for these start a new run with [model] model_path and "
                 "keep_prototypes"
             )
+        check_form(found, getattr(self._checkpoint.model, "optimizer", None))
         self._restore(found)
         if self._mean_images is not None:
             self._mean_images.restore(self.step)

@@ -44,7 +44,11 @@ class FaceModel(keras.Model):
             or the batch's `aims` where there are any.
         weights: Weight of each loss, a number or a function from the step, int64 counted from 0, to a number.
         weight_decay: Added to the gradient as weight_decay * variable where `optimizers.decays` holds.
-        clip_norm: Largest norm of the whole gradient over all variables, before weight decay; 0: any.
+        decay_scope: `weights` or `all`, see `optimizers.decays`.
+        clip_norm: Largest norm of the gradient, before weight decay; 0: any.
+        clip_scope: Whose gradient that is: of `all` variables together; of those of the `backbone`, while the losses'
+            own is not limited (arcface_torch).
+        clip_value: Largest size of each number of the gradient, clamped before `clip_norm`; 0: any.
         accumulation_steps: Parts that a batch is computed in, one after the other; statistics and mining see a part.
         average_decay: Decay of the moving average of the backbone's weights; 0: no average.
         teacher: Gives its embeddings, and cosines with its prototypes, of images; not trained, and not saved.
@@ -67,7 +71,10 @@ class FaceModel(keras.Model):
         weights: Mapping[str, float | Callable[[tf.Tensor], tf.Tensor]],
         *,
         weight_decay: float = 0.0,
+        decay_scope: str = "weights",
         clip_norm: float = 0.0,
+        clip_scope: str = "all",
+        clip_value: float = 0.0,
         accumulation_steps: int = 1,
         average_decay: float = 0.0,
         teacher: Callable[[tf.Tensor], TeacherOutput] | None = None,
@@ -83,7 +90,12 @@ class FaceModel(keras.Model):
         self.backbone = backbone
         self.loss_layers = dict(losses)
         self.loss_weights = dict(weights)
-        self.weight_decay, self.clip_norm = weight_decay, clip_norm
+        if decay_scope not in ("weights", "all") or clip_scope not in ("all", "backbone"):
+            raise ValueError(
+                f"expected decay_scope weights or all and clip_scope all or backbone, got {decay_scope}, {clip_scope}"
+            )
+        self.weight_decay, self.decay_scope = weight_decay, decay_scope
+        self.clip_norm, self.clip_scope, self.clip_value = clip_norm, clip_scope, clip_value
         self.accumulation_steps = accumulation_steps
         self.average = WeightAverage(backbone.trainable_variables, average_decay) if average_decay else None
         # Functions, so that Keras sees, and saves, neither a teacher nor variables twice.
@@ -178,11 +190,10 @@ class FaceModel(keras.Model):
         gradients, sums = self._part(batch) if self.accumulation_steps == 1 else self._parts(batch)
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-        if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        gradients = self._limited(gradients)
         if self.weight_decay:
             gradients = [
-                gradient + self.weight_decay * variable if decays(variable) else gradient
+                gradient + self.weight_decay * variable if decays(variable, self.decay_scope) else gradient
                 for gradient, variable in zip(gradients, self.trainable_variables, strict=True)
             ]
         step = self.optimizer.iterations + 0
@@ -194,6 +205,19 @@ class FaceModel(keras.Model):
         if self.average is not None:
             self.average.update(step)
         return sums
+
+    def _limited(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns the gradients of `trainable_variables`, clamped and clipped as asked for."""
+        if self.clip_value:
+            gradients = [tf.clip_by_value(gradient, -self.clip_value, self.clip_value) for gradient in gradients]
+        if self.clip_norm:
+            scope = self.backbone if self.clip_scope == "backbone" else self
+            places = {id(variable): place for place, variable in enumerate(self.trainable_variables)}
+            chosen = [places[id(variable)] for variable in scope.trainable_variables]
+            clipped, _ = tf.clip_by_global_norm([gradients[place] for place in chosen], self.clip_norm)
+            for place, gradient in zip(chosen, clipped, strict=True):
+                gradients[place] = gradient
+        return gradients
 
     def _part(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns this replica's share of the gradient and of the sums that `update` reports."""

@@ -6,19 +6,23 @@ from collections.abc import Iterator, Sequence
 
 from keras_face.backend import addons, keras, tf
 from keras_face.config import OptimizerConfig, ScheduleConfig
+from keras_face.training.momentum import VelocitySGD
 
 BATCH_OF_LR_STEPS = 512  # margin-centre-face gives its boundaries for this batch size
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate of a step: linear warm-up from 0, then piecewise, cosine, polynomial or constant.
+    """Learning rate of a step: linear warm-up, then piecewise, cosine, polynomial or constant.
+
+    With a warm-up, step s has learning_rate * s / warmup_steps until step warmup_steps, and step 0 what step 1 has.
+    The polynomial with a warm-up is arcface_torch's PolynomialLRWarmup but for step 0, which there has the whole rate.
 
     Args:
         kind: `piecewise`, `cosine`, `polynomial` or `constant`.
         learning_rate: Value after the warm-up.
         steps: Steps of the whole training; cosine and polynomial end there.
-        warmup_steps: Steps of the warm-up; step 0 has learning_rate / (warmup_steps + 1).
+        warmup_steps: Steps of the warm-up; 0: there is none.
         boundaries: piecewise: steps from which on the next factor holds.
         factors: piecewise: learning rates after each boundary, as shares of `learning_rate`.
         end_learning_rate: cosine, polynomial: value at `steps`.
@@ -64,7 +68,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
                 share = tf.where(step >= boundary, factor, share)
         end = self.end_learning_rate if self.kind in ("cosine", "polynomial") else 0.0
         rate = end + (self.learning_rate - end) * share
-        return rate * tf.minimum(1.0, (step + 1.0) / (self.warmup_steps + 1.0))
+        if not self.warmup_steps:
+            return rate
+        return rate * tf.minimum(1.0, tf.maximum(1.0, step) / self.warmup_steps)
 
     def get_config(self) -> dict:
         return {
@@ -94,12 +100,17 @@ def schedule(config: ScheduleConfig, steps: int, batch_size: int) -> Schedule:
     )
 
 
-def decays(variable: tf.Variable) -> bool:
+def decays(variable: tf.Variable, scope: str = "weights") -> bool:
     """Returns whether weight decay holds for a variable.
 
-    Kernels, prototypes, gammas and PReLU slopes decay; biases and betas do not, nor the small dense layers of
-    squeeze-and-excitation (margin-centre-face, train_centre.py:183-197).
+    Args:
+        variable: One that is trained.
+        scope: `all`: of every variable, as in torch unless told otherwise. `weights`: of kernels, prototypes, gammas
+            and PReLU slopes; not of biases and betas, nor of the small dense layers of squeeze-and-excitation
+            (margin-centre-face, train_centre.py:183-197).
     """
+    if scope == "all":
+        return True
     layer, _, kind = variable.name.split(":")[0].rpartition("/")
     if "se" in layer.rsplit("/", 1)[-1].split("_"):
         return False
@@ -120,36 +131,27 @@ def optimizer(
         variables: All that is trained; those for which `decays` holds decay.
 
     Raises:
-        ImportError: `sgdw` or `lamb` without tensorflow-addons (Python 3.12 and later).
+        ImportError: `lamb` without tensorflow-addons (Python 3.12 and later).
     """
-    kept = [variable for variable in variables if not decays(variable)]
+    kept = [variable for variable in variables if not decays(variable, config.decay_scope)]
+    sgd = VelocitySGD if config.momentum_form == "velocity" else keras.optimizers.SGD
     if config.name == "sgd":
-        return keras.optimizers.SGD(learning_rate, config.momentum, config.nesterov), config.weight_decay
+        return sgd(learning_rate, config.momentum, config.nesterov), config.weight_decay
     if config.name == "adam":
         return keras.optimizers.Adam(learning_rate), config.weight_decay
-    if config.name == "adamw":
-        adamw = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
-        adamw.exclude_from_weight_decay(var_list=kept)
-        return adamw, 0.0
-    if config.name == "sgdw":
-        # Its decay is not multiplied by the learning rate; a schedule makes it so, as in AdamW.
-        rate = learning_rate.get_config()
-        for key in ("learning_rate", "end_learning_rate"):
-            rate[key] *= config.weight_decay
-        sgdw = addons().optimizers.SGDW(
-            weight_decay=Schedule(**rate),
-            learning_rate=learning_rate,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
+    if config.name == "lamb":
+        lamb = addons().optimizers.LAMB(
+            learning_rate,
+            weight_decay=config.weight_decay,
             exclude_from_weight_decay=[_exactly(variable) for variable in kept],
         )
-        return sgdw, 0.0
-    lamb = addons().optimizers.LAMB(
-        learning_rate,
-        weight_decay=config.weight_decay,
-        exclude_from_weight_decay=[_exactly(variable) for variable in kept],
-    )
-    return lamb, 0.0
+        return lamb, 0.0
+    if config.name == "adamw":
+        decoupled = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+    else:
+        decoupled = sgd(learning_rate, config.momentum, config.nesterov, weight_decay=config.weight_decay)
+    decoupled.exclude_from_weight_decay(var_list=kept)
+    return decoupled, 0.0
 
 
 def _exactly(variable: tf.Variable) -> str:

@@ -37,6 +37,8 @@ PUBLISHED = [
     ("insightface_foamliu", "schedule.learning_rate", 0.1),
     ("insightface_foamliu", "optimizer.weight_decay", 5e-4),
     ("insightface_foamliu", "loss arcface.scale", 64),
+    ("insightface_foamliu", "optimizer.clip_value", 5),
+    ("arcface", "optimizer.clip_norm", 5),
     ("sphereface", "data.image_size", (112, 96)),
     ("sphereface", "training.batch_size", 256),
     ("sphereface", "training.steps", 28000),
@@ -94,6 +96,13 @@ PUBLISHED = [
     ("vit", "optimizer.accumulation_steps", 12),
     ("vit", "loss cosface.margin", 0.4),
 ]
+
+# Frameworks whose momentum sums up steps; that of the others (TensorFlow 1, torch) sums up gradients.
+OF_STEPS = {"sphereface", "sphereface_masked", "seqface_1", "seqface_2", "latse_1", "latse_2", "ghostfacenet"}
+# Of arcface_torch.
+CLIPS_THE_BACKBONE = {"arcface", "mobilefacenet", "distill", "vit"}
+# Whose torch or MXNet optimizer decays biases and betas too.
+DECAYS_ALL = CLIPS_THE_BACKBONE | {"insightface_foamliu", "magface", "latse_1", "latse_2"}
 
 # Of each original: the steps of its own batches at which the learning rate changes, and to which shares of it.
 CHANGES = [
@@ -233,6 +242,13 @@ def test_the_learning_rate_changes_at_the_published_steps(name, steps, factors):
     scaled = [round(step * 512 / loaded.training.batch_size) for step in loaded.schedule.lr_steps]
     assert scaled == list(steps)
     assert loaded.schedule.lr_factors == factors
+
+
+def test_the_update_is_that_of_the_originals_framework():
+    loaded = {name: load(name).optimizer for name in NAMES}
+    assert {name for name in NAMES if loaded[name].momentum_form == "keras"} == OF_STEPS
+    assert {name for name in NAMES if loaded[name].clip_scope == "backbone"} == CLIPS_THE_BACKBONE
+    assert {name for name in NAMES if loaded[name].decay_scope == "all"} == DECAYS_ALL
 
 
 def test_known_people_and_tracks_are_one_to_one():

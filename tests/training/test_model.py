@@ -177,6 +177,49 @@ def test_clipping_bounds_the_norm_of_the_whole_update():
     np.testing.assert_allclose(moves[1] / 0.5, moves[0] / np.linalg.norm(moves[0]), atol=1e-4)
 
 
+def moves_of(**settings):
+    """How far one step at rate 1 takes each variable, the network's and the losses' apart."""
+    made = model(keras.optimizers.SGD(1.0), **settings)
+    for variable in made.trainable_variables:
+        if "bias" in variable.name:
+            variable.assign(tf.fill(variable.shape, 0.5))
+    own = {id(variable) for variable in made.backbone.trainable_variables}
+    before = [(id(variable) in own, variable, variable.numpy()) for variable in made.trainable_variables]
+    made.update(batch())
+    return tuple(
+        np.concatenate([(variable.numpy() - start).ravel() for owned, variable, start in before if owned == wanted])
+        for wanted in (True, False)
+    )
+
+
+def test_clipping_of_the_backbone_leaves_the_losses_whole_and_out_of_the_norm():
+    (network, prototypes), (limited, same) = moves_of(), moves_of(clip_norm=0.5, clip_scope="backbone")
+    np.testing.assert_allclose(same, prototypes, atol=1e-6)
+    np.testing.assert_allclose(limited, 0.5 * network / np.linalg.norm(network), atol=1e-5)
+    assert np.linalg.norm(network) > 0.6
+    assert np.linalg.norm(prototypes) > 0.01
+
+
+def test_numbers_of_the_gradient_are_clamped_before_its_norm_is_limited():
+    network, prototypes = moves_of()
+    whole = np.clip(np.concatenate([network, prototypes]), -0.01, 0.01)
+    np.testing.assert_allclose(np.concatenate(moves_of(clip_value=0.01)), whole, atol=1e-6)
+    found = np.concatenate(moves_of(clip_value=0.01, clip_norm=0.05))
+    np.testing.assert_allclose(found, 0.05 * whole / np.linalg.norm(whole), atol=1e-6)
+    assert np.linalg.norm(whole) > 0.06
+
+
+def test_decay_of_all_takes_biases_too():
+    (plain, _), (decayed, _) = moves_of(), moves_of(weight_decay=0.25, decay_scope="all")
+    start = [np.full(v.shape, 0.5) if "bias" in v.name else v.numpy() for v in model().backbone.trainable_variables]
+    np.testing.assert_allclose(plain - decayed, 0.25 * np.concatenate([v.ravel() for v in start]), atol=1e-5)
+
+
+def test_an_unknown_scope_is_refused():
+    with pytest.raises(ValueError, match="clip_scope all or backbone, got weights, heads"):
+        model(clip_scope="heads")
+
+
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(one_replica):
     with one_replica.scope():
         whole, parts = model(), model(accumulation_steps=4)
