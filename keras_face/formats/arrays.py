@@ -42,7 +42,9 @@ class LoadRow:
 
     def __call__(self, row: int) -> bytes:
         pixels = _array(self.path, self.key, self.version)[row]
-        rgb = pixels[..., ::-1] if self.colour_order == "bgr" else pixels
+        grey = pixels.ndim == 2 or pixels.shape[2] == 1
+        rgb = np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)) if grey else pixels
+        rgb = rgb[..., ::-1] if self.colour_order == "bgr" else rgb
         return encoding.jpeg(rgb, self.quality) if self.quality else encoding.png(rgb)
 
 
@@ -63,7 +65,8 @@ def write_arrays(
     """Writes an array of photos as records, and returns the summary; labels become 0, 1, ... in their order.
 
     Args:
-        images: A .npy file of uint8 [n, height, width, 3], or an .npz file that has it.
+        images: A .npy file of uint8 [n, height, width, 3], or grey [n, height, width] or [n, height, width, 1], which
+            becomes three equal channels; or an .npz file that has it.
         labels: A .npy or .npz file of [n] whole numbers or text, the people; None: in the .npz file of the images.
         output: Where to.
         colour_order: Of the photos, "rgb" or "bgr".
@@ -88,9 +91,11 @@ def write_arrays(
         raise ValueError(f"expected labels in a file of their own, as {images} is no .npz file")
     key, version = images_key if images.suffix == ".npz" else None, images.stat().st_mtime_ns
     pixels = _array(os.fspath(images), key, version)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or 0 in pixels.shape:
+    channels = {3: 1, 4: pixels.shape[-1]}.get(pixels.ndim) if pixels.ndim else None
+    if pixels.dtype != np.uint8 or channels not in (1, 3) or 0 in pixels.shape:
         raise ValueError(
-            f"{images}: expected uint8 [photos, height, width, 3], got {pixels.dtype} {list(pixels.shape)}"
+            f"{images}: expected uint8 [photos, height, width, 3], or grey [photos, height, width] or "
+            f"[photos, height, width, 1], got {pixels.dtype} {list(pixels.shape)}"
             f"{'; scale to 0 ... 255 and convert' if pixels.dtype.kind == 'f' else ''}"
         )
     labels = images if labels is None else Path(labels)
@@ -101,7 +106,7 @@ def write_arrays(
         )
     names, numbers = np.unique(people, return_inverse=True)
     identities = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
-    count, height, width, _ = pixels.shape
+    count, height, width = pixels.shape[:3]
     table = packed.Packed(
         numbers=np.arange(count),
         labels=numbers.reshape(-1),

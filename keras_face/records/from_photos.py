@@ -2,7 +2,7 @@
 
 import os
 
-from keras_face.photos import checked, people
+from keras_face.photos import checked, labelled, people
 from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
@@ -55,7 +55,7 @@ def write_list(
     The names of the people are their labels in the file, which become 0, 1, ... in the same order.
 
     Args:
-        list_file: Lines of `path label` or `path,label`, labels whole numbers (margin-centre-face's format).
+        list_file: One of the forms that `photos.labelled.read_labelled` reads.
         prefix: Folder that the paths start from.
         output: Folder to make, which must not exist, and how.
         set_size: Photos in a record, at most.
@@ -63,23 +63,12 @@ def write_list(
         progress: Whether to show progress bars.
         template: What the photos are aligned to; None: what the records of their folders say (`photos.template`).
 
-    Raises: ValueError: A line of another form, a path that comes twice, no good photo; see `photos.template.agreed`
-        and `writing.write_records`.
+    Raises: ValueError as `read_labelled`, and where there is no good photo; see `photos.template.agreed` and
+        `writing.write_records`.
     """
     writing.check_new(output)
-    photos: dict[int, list[checked.Photo]] = {}
-    names = set()
-    for number, line in enumerate(people.read_lines(list_file), 1):
-        if not line.strip():
-            continue
-        name, *label = line.strip().rsplit("," if "," in line else None, 1)
-        if not label or not label[0].strip().isdecimal():
-            raise ValueError(f"{list_file}:{number}: expected `path label` or `path,label`, got {line!r}")
-        if name in names:
-            raise ValueError(f"{list_file}:{number}: expected each photo once, got {name!r} again")
-        names.add(name)
-        photos.setdefault(int(label[0]), []).append((name, os.path.join(prefix, name)))
-    of_label = {str(label): photos[label] for label in sorted(photos)}
-    found = checked.check(of_label, [], 1, image_size, progress, source=prefix)
+    listed = labelled.read_labelled(list_file)
+    photos = {label: [(name, os.path.join(prefix, name)) for name in names] for label, names in listed.items()}
+    found = checked.check(photos, [], 1, image_size, progress, source=prefix)
     how = f"list {list_file}, photos in a set: {set_size}"
     return photo_sets.write_photos(found, output, set_size, how, template, progress)

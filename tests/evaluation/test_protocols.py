@@ -84,7 +84,7 @@ def test_a_list_of_frames_has_flags(tmp_path):
     "text, message",
     [
         ("", "the file is empty"),
-        ("A 1 2\n", "line 1: expected a first line like `10 300`"),
+        ("A 1 2\n", "expected 2 or more pairs for 2 folds, got 1 genuine ones"),
         ("1 1\nA 1 2\nA 1 B 2 3\n", r"line 3: expected `Name 1 Other 4` \(impostor\), got 'A 1 B 2 3'"),
         ("1 1\nA 1 B 2\nA 1 B 2\n", r"line 2: expected `Name 1 4` \(genuine\), got 'A 1 B 2'"),
         ("1 1\n\nA 1 x\nA 1 B 2\n", "line 3: expected `Name 1 4`"),
@@ -92,7 +92,7 @@ def test_a_list_of_frames_has_flags(tmp_path):
         ("1 1\nA 1 2\n", "expected 2 pairs after '1 1', got 1"),
         ("2\nA 1 2\nB 1 2\nA 1 B 1\nB 1 A 1\nA 1 B 3\n", "expected 4 pairs after '2', got 5"),
         ("1,a,b\n1,a\n", "line 2: expected `1,path,path`"),
-        ("1,a,b\n0,a,b\n", "10 or more pairs for 10 folds, got 1"),
+        ("1,a,b\n0,a,b\n", "2 or more pairs for 2 folds, got 1 genuine"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, text, message):

@@ -65,6 +65,43 @@ def test_a_list_with_the_flag_at_the_end_of_the_line(tmp_path):
     assert pairs.fold.tolist() == [*range(10), *(i // 2 for i in range(20))]
 
 
+def test_lines_of_lfw_without_a_header_are_pairs_in_any_order(tmp_path):
+    pairs = read_pairs(written(tmp_path / "pairs.txt", "Ann 1 2\nBob 2 Cyd 3\nDan 3 Eve 5\nBob 1 3\n"))
+    assert pairs.genuine.tolist() == [True, False, False, True]
+    assert (pairs.left[0], pairs.right[0]) == ("Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg")
+    assert (pairs.left[1], pairs.right[1]) == ("Bob/Bob_0002.jpg", "Cyd/Cyd_0003.jpg")
+    assert pairs.fold.tolist() == [0, 0, 1, 1]  # two of either polarity: two folds
+    assert pairs.protocol == "pairs of pairs.txt, 2 folds by position"
+
+
+@pytest.mark.parametrize(
+    "line, pair",
+    [
+        ("one, a/1 2.jpg\tone, a/2.jpg\t{}", ("one, a/1 2.jpg", "one, a/2.jpg")),
+        ("{}\tone, a/1 2.jpg\tone, a/2.jpg", ("one, a/1 2.jpg", "one, a/2.jpg")),
+    ],
+)
+def test_tabs_divide_paths_with_blanks_and_commas(tmp_path, line, pair):
+    pairs = read_pairs(written(tmp_path / "pairs.txt", "\n".join(line.format(flag) for flag in (1, 0, 1, 0))))
+    assert (pairs.left[0], pairs.right[0]) == pair
+    assert pairs.genuine.tolist() == [True, False, True, False]
+
+
+def test_tabs_divide_names_of_lfw_with_blanks(tmp_path):
+    lines = ["Ann Lee\t1\t2", "Bo\t1\tAnn Lee\t3"] * 2
+    pairs = read_pairs(written(tmp_path / "pairs.txt", "\n".join(lines)))
+    assert (pairs.left[1], pairs.right[1]) == ("Bo/Bo_0001.jpg", "Ann Lee/Ann Lee_0003.jpg")
+    assert pairs.genuine.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("header", ["left,right,genuine", "Image_1, Image_2 ,LABEL", "path1,path2,same"])
+def test_pairs_below_a_header_of_csv(tmp_path, header):
+    rows = ['"a, 1.jpg",b.jpg,1', "c.jpg,d.jpg,no", "e.jpg,f.jpg,True", "g.jpg,h.jpg,0"]
+    pairs = read_pairs(written(tmp_path / "pairs.csv", "\n".join([header, *rows])))
+    assert (pairs.left[0], pairs.right[0]) == ("a, 1.jpg", "b.jpg")
+    assert pairs.genuine.tolist() == [True, False, True, False]
+
+
 @pytest.mark.parametrize("header", ["", "name same_person\r\n"])
 def test_a_list_of_two_lines_a_pair(tmp_path, header):
     lines = [f"P{i}_{k}.jpg {int(i < 10)}" for i in range(20) for k in (1, 2)]
@@ -82,7 +119,14 @@ def test_a_list_of_two_lines_a_pair(tmp_path, header):
         ("A/1 B/1 1\nA/1 B/1 2\n", "line 2: expected `path path 1`"),
         ("A/1 B/1 1\nA 1 1\n", "line 2: expected `path path 1`"),
         ("A 1 1\n", "line 1: expected a first line like"),
-        ("A/1 B/1 1\n" * 12, r"pairs\.txt: expected 10 or more pairs for 10 folds, got 0 impostor ones"),
+        ("A/1 B/1 1\n" * 12, r"pairs\.txt: expected 2 or more pairs for 2 folds, got 0 impostor ones"),
+        ("Ann 1 2\nAnn 1\n", "line 2: expected `Name 1 4` .genuine. or `Name 1 Other 4` .impostor., got 'Ann 1'"),
+        ("Ann one two\n", "line 1: expected a first line like .*`Ann 1 2` or `Ann 1 Bob 3`.*, got 'Ann one two'"),
+        (
+            "left,right,genuine\na,b,1\nc,d,maybe\n",
+            r"line 3: expected two photos, and 1 .same person. or 0, got 'c,d,m",
+        ),
+        ("path1,path2,same\na,b\n", "line 2: expected 3 fields as in the header"),
         ("name same_person\na 1\nb\n", "line 3: expected `name 1`"),
         ("a 1\nb 1\nc 0\n", "expected two lines a pair, got 3 lines"),
         ("name same_person\n", "expected two lines a pair, got 0 lines"),

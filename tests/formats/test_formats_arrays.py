@@ -42,6 +42,15 @@ def test_an_array_becomes_records_with_every_pixel(tmp_path, order, packed):
     assert found == sorted((str(label), image.tolist()) for label, image in zip(LABELS, rgb, strict=True))
 
 
+@pytest.mark.parametrize("grey", [IMAGES[..., 0], IMAGES[..., :1]])
+@pytest.mark.parametrize("quality", [0, 100])
+def test_grey_photos_get_three_equal_channels(tmp_path, grey, quality):
+    convert(tmp_path, *save(tmp_path, grey), quality=quality)
+    found = {name: decode(image).numpy() for name, (image,) in read(tmp_path / "out") if name == "7"}
+    assert np.ptp(found["7"], axis=2).max() == 0
+    np.testing.assert_allclose(found["7"][..., 0], IMAGES[4, ..., 0], atol=2 if quality else 0)
+
+
 def test_jpeg_of_a_quality_is_that_of_opencv(tmp_path):
     convert(tmp_path, *save(tmp_path), quality=80)
     expected = [cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes() for image in IMAGES]
@@ -57,7 +66,8 @@ def test_names_may_be_the_labels(tmp_path):
     "images, labels, message",
     [
         (IMAGES / 255.0, LABELS, r"uint8 \[photos, .*\], got float64 \[7, 12, 10, 3\]; scale to 0 ... 255"),
-        (IMAGES[..., 0], LABELS, r"got uint8 \[7, 12, 10\]"),
+        (IMAGES[..., :2], LABELS, r"or grey \[photos, height, width\] .* got uint8 \[7, 12, 10, 2\]"),
+        (IMAGES[0, 0], LABELS, r"got uint8 \[10, 3\]"),
         (IMAGES[:0], LABELS[:0], r"got uint8 \[0, 12, 10, 3\]"),
         (IMAGES.transpose(0, 3, 1, 2), LABELS, r"got uint8 \[7, 3, 12, 10\]"),
         (IMAGES, LABELS[:6], r"expected \[7\] whole numbers or text, got int64 \[6\]"),
@@ -114,7 +124,7 @@ def test_the_command_takes_lists(tmp_path, monkeypatch, capsys):
     (tmp_path / "list.txt").write_text("c.png three\n")
     done = run(monkeypatch, capsys, "from_list", "--list", tmp_path / "list.txt", "--output_dir", tmp_path / "new")
     assert done[0] == 1
-    assert "list.txt:1: expected `path label`" in done[2].splitlines()[-1]
+    assert "list.txt, line 1: expected a photo and its person as in `ann/1.jpg 0`" in done[2].splitlines()[-1]
 
 
 EXAMPLES = [

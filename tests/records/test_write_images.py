@@ -235,10 +235,10 @@ def test_a_list_of_photos_becomes_records_with_labels_in_order(tmp_path):
     assert summary.skipped == [("gone.jpg", "cannot be read: No such file or directory")]
 
 
-@pytest.mark.parametrize("line", ["0.jpg", "0.jpg Anna", "a.jpg,b.jpg 3", "0.jpg -1", "Zoe/0.jpg 8"])
+@pytest.mark.parametrize("line", ["0.jpg", "0.jpg Anna", "0.jpg -1", "Zoe/0.jpg 8"])
 def test_a_line_of_a_list_that_is_no_photo_and_label_is_an_error(tmp_path, line):
     (tmp_path / "list.txt").write_text(f"Zoe/0.jpg 7\n{line}\n")
-    with pytest.raises(ValueError, match=r"list.txt:2: expected"):
+    with pytest.raises(ValueError, match=r"list\.txt, line 2: expected"):
         from_photos.write_list(tmp_path / "list.txt", tmp_path, tmp_path / "out", progress=False)
 
 

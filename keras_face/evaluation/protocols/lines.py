@@ -58,6 +58,11 @@ def _cells(path: str | os.PathLike, line: Line) -> list[str]:
         raise bad_line(path, line, f"a line of CSV ({error})") from None
 
 
+def tab_fields(text: str) -> list[str]:
+    """Returns the fields of a line: cut at tabs if there are any, so that they may have blanks, or else at blanks."""
+    return [field.strip() for field in text.split("\t")] if "\t" in text else text.split()
+
+
 def split_fields(text: str) -> list[str]:
     """Returns the fields of a line: cut at commas if there are any, or else at blanks."""
     return re.split(r"\s*,\s*" if "," in text else r"\s+", text)

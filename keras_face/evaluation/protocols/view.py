@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from keras_face.evaluation.protocols.lines import Line, bad_line, read_lines
+from keras_face.evaluation.protocols.lines import Line, bad_line, read_lines, tab_fields
 from keras_face.evaluation.protocols.pairs import Pairs, folds_by_polarity
 
 People = dict[str, tuple[str, ...]]  # identity -> keys of the photos
@@ -30,7 +31,7 @@ def view_pairs(path: Path, lines: list[Line]) -> Pairs:
         raise ValueError(f"{path}: expected {2 * num_sets * size} pairs after {lines[0][1]!r}, got {len(lines) - 1}")
     genuine = np.tile(np.repeat([True, False], size), num_sets)
     left, right = zip(
-        *(_pair(path, line, same) for line, same in zip(lines[1:], genuine.tolist(), strict=True)), strict=True
+        *(_pair(path, line, same)[:2] for line, same in zip(lines[1:], genuine.tolist(), strict=True)), strict=True
     )
     if len(header) == 1:
         return Pairs(
@@ -40,13 +41,35 @@ def view_pairs(path: Path, lines: list[Line]) -> Pairs:
     return Pairs(f"LFW View 2 ({path.name}), {num_sets} folds of the file", left, right, genuine, fold)
 
 
-def _pair(path: Path, line: Line, genuine: bool) -> tuple[str, str]:
-    fields = line[1].split()
-    if genuine and len(fields) == 3:
+def is_pair(text: str) -> bool:
+    """Returns whether a line is `Name 1 4` or `Name 1 Other 4`."""
+    return _sides(text) is not None
+
+
+def unordered_pairs(path: Path, lines: list[Line]) -> Iterator[tuple[str, str, bool]]:
+    """Yields (left, right, genuine) of lines without a header, of either polarity in any order."""
+    return (_pair(path, line, None) for line in lines)
+
+
+def _pair(path: Path, line: Line, genuine: bool | None) -> tuple[str, str, bool]:
+    """Returns (left, right, genuine); of the polarity asked for, None: of either."""
+    sides = _sides(line[1])
+    if sides is None or genuine not in (None, sides[0] == sides[2]):
+        forms = {True: "`Name 1 4` (genuine)", False: "`Name 1 Other 4` (impostor)"}
+        raise bad_line(path, line, " or ".join(forms.values()) if genuine is None else forms[genuine])
+    left, first, right, second = sides
+    return photo(left, int(first)), photo(right, int(second)), left == right
+
+
+def _sides(text: str) -> tuple[str, str, str, str] | None:
+    """Returns name and number of either side; None if it is no pair of LFW, or one photo twice."""
+    fields = tab_fields(text)
+    if len(fields) == 3:
         fields.insert(2, fields[0])
-    if len(fields) != 4 or not (fields[1].isdecimal() and fields[3].isdecimal()) or (fields[0] == fields[2]) != genuine:
-        raise bad_line(path, line, "`Name 1 4` (genuine)" if genuine else "`Name 1 Other 4` (impostor)")
-    return photo(fields[0], int(fields[1])), photo(fields[2], int(fields[3]))
+    if len(fields) != 4 or not all(re.fullmatch(r"\d{1,9}", number) for number in fields[1::2]):
+        return None
+    left, first, right, second = fields
+    return None if (left, int(first)) == (right, int(second)) else (left, first, right, second)
 
 
 def read_people(path: str | os.PathLike) -> tuple[People, ...]:
