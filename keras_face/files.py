@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -85,11 +86,56 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_csv(path: str | os.PathLike, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table with a line of column names; see `whole_file`. Names that are no UTF-8 keep their bytes."""
-    with opened_whole(path, "w", errors="surrogateescape") as file:
+    """Writes a table with a line of column names; see `whole_file`.
+
+    Text is `escaped`, and so is the first sign of what a spreadsheet would take for a formula; `unescaped` undoes both.
+    """
+    with opened_whole(path, "w") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows([_cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+
+
+def printable(text: str) -> str:
+    r"""Returns text that a terminal, a file of UTF-8 and a table can show on one line, the rest as `\x1b` or `\u202e`.
+
+    That is line feeds, control characters and whatever else does not print, and bytes of a file's name that are no
+    UTF-8 (surrogates, as `os.fsdecode` makes them: `\xe9`).
+    """
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def escaped(text: str) -> str:
+    r"""Returns `printable` text from which `unescaped` gets the text back: a backslash may be `\x5c` in it."""
+    return printable(_ESCAPES.sub(lambda found: f"\\x5c{found[0][1:]}", text))
+
+
+def unescaped(text: str) -> str:
+    """Returns the text that `escaped` was given."""
+    return _ESCAPES.sub(lambda found: _character(int(found[0][2:], 16), found[0][1]), text)
+
+
+_ESCAPES = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    if sign.isprintable():
+        return sign
+    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:  # ASCII, or a byte that is no UTF-8
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _character(code: int, form: str) -> str:
+    return chr(code + 0xDC00 if form == "x" and code >= 0x80 else code)
+
+
+def _cell(text: str) -> str:
+    """Returns the text as a cell of a table: escaped, blanks at its ends too, and never a spreadsheet's formula."""
+    if re.fullmatch(r"[+-]?\d+(\.\d*)?", text):
+        return text
+    return re.sub(r"^[=+@ -]| $", lambda found: f"\\x{ord(found[0]):02x}", escaped(text))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_face import files
+from keras_face.evaluation.protocols.lines import read_columns
 
 # A program that writes as long as it is let: `python -c PROGRAM PATH`; it says when it has begun.
 WRITE_FILE = """
@@ -167,11 +168,6 @@ def test_a_full_disk_ends_in_an_error_that_names_the_file(tmp_path, small_files,
     assert os.listdir(tmp_path) == []
 
 
-def test_a_table_keeps_names_that_are_no_utf_8(tmp_path):
-    files.write_csv(tmp_path / "a.csv", ("name", "reason"), [(os.fsdecode(b"caf\xe9"), "a, b"), ("x\ny", "c")])
-    assert (tmp_path / "a.csv").read_bytes() == b'name,reason\r\ncaf\xe9,"a, b"\r\n"x\ny",c\r\n'
-
-
 def test_a_folder_appears_when_it_is_whole(tmp_path):
     path = tmp_path / "deep" / "new"
     with files.new_folder(path) as folder:
@@ -225,3 +221,50 @@ def test_a_scratch_folder_goes_with_all_that_is_in_it_and_links_are_not_followed
             (scratch / "link").symlink_to(tmp_path / "kept")
     assert os.listdir(tmp_path) == ["kept"]
     assert os.listdir(tmp_path / "kept") == ["a"]
+
+
+# Names as text
+
+
+ODD_NAMES = [
+    "plain/a b.jpg",
+    "Zoë/1.jpg",
+    os.fsdecode(b"caf\xe9.jpg"),
+    "a\nb\r\t.jpg",
+    "\x1b[31mred\x9b.jpg",
+    "=cmd|' /C calc'!A0",
+    "+1+cmd",
+    "-2+3",
+    "@x",
+    " blanks ",
+    "\u202etxt.exe",
+    "C:\\x41\\u0041\\new",
+    "\\x5cx41",
+    "-12.5",
+    "q\"q,'",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_shown_on_one_line_of_utf_8_and_read_back_the_same(name):
+    shown = files.escaped(name)
+    assert shown.isprintable()
+    assert files.printable(shown) == shown  # shown once more it stays the same
+    assert files.unescaped(shown.encode("utf-8").decode("utf-8")) == name
+
+
+def test_what_does_not_print_and_how_it_is_shown():
+    assert files.printable(os.fsdecode(b"caf\xe9\n\x1b[0m")) == r"caf\xe9\x0a\x1b[0m"
+    assert files.printable("a\u202e\U000e0041") == r"a\u202e\U000e0041"
+    assert [files.escaped(name) for name in (r"ann\1.jpg", r"a\x4", r"a\x41")] == [r"ann\1.jpg", r"a\x4", r"a\x5cx41"]
+
+
+def test_tables_hold_no_formula_and_no_line_feed_and_give_the_names_back(tmp_path):
+    files.write_csv(tmp_path / "names.csv", ("name", "number"), [(name, -1.5) for name in ODD_NAMES if name])
+    lines = (tmp_path / "names.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(ODD_NAMES)
+    assert not any(line.lstrip('"').startswith(("=", "+", "@", "-2")) for line in lines)
+    assert "-12.5,-1.5" in lines  # a number is none
+    read = [fields for _, fields in read_columns(tmp_path / "names.csv", {"name": ("name",), "number": ("number",)})]
+    assert read == [[name, "-1.5"] for name in ODD_NAMES if name]

@@ -49,7 +49,7 @@ def main() -> int:
         DETECTED_PHOTOS.value,
         progress=True,
     )
-    print(findings.write_report(report, folder))
+    commands.show(findings.write_report(report, folder))
     return report.status
 
 

@@ -14,7 +14,7 @@ from keras_face.commands.flags import (  # noqa: E402
     template_flag,
     training_flags,
 )
-from keras_face.commands.running import run  # noqa: E402
+from keras_face.commands.running import run, show  # noqa: E402
 
 __all__ = [
     "evaluation_flags",
@@ -24,6 +24,7 @@ __all__ = [
     "pixel_limit_flag",
     "run",
     "set_size_flag",
+    "show",
     "template_flag",
     "training_flags",
 ]

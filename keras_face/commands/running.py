@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from absl import app, flags, logging
 
 from keras_face.commands import usage
+from keras_face.files import printable
 from keras_face.photos.limit import set_max_pixels
 
 # Flags that an argument without one may be meant for, in this order.
@@ -18,7 +19,8 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
     --help prints the docstring of the command's module and its flags, and ends in status 0. A ValueError, OSError,
-    ImportError or FloatingPointError becomes one line on stderr and status 1.
+    ImportError or FloatingPointError becomes one line on stderr and status 1. Names of files, which may hold anything,
+    are shown as `files.printable`.
 
     Args:
         work: The command; returns a summary to print, or an exit status.
@@ -36,14 +38,14 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
         try:
             result = work()
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
         if isinstance(result, int):
             return result
-        print(result)
+        show(result)
         return 0
 
     def refuse(argument: str) -> int:
@@ -67,6 +69,11 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
             sys.exit(1)
 
     app.run(main, flags_parser=parse)
+
+
+def show(result: object) -> None:
+    """Prints what a command has to say, names of files in it as `files.printable`."""
+    print("\n".join(map(printable, str(result).split("\n"))))
 
 
 def _without_flag(argument: str) -> str:

@@ -59,7 +59,7 @@ class Finding:
 
     def where(self) -> str:
         """Returns the first places, for a message."""
-        places = [entry.name or entry.identity for entry in self.entries]
+        places = [files.printable(entry.name or entry.identity) for entry in self.entries]
         return ", ".join(places[:_NUM_NAMED]) + (
             f" and {len(places) - _NUM_NAMED:,} more" if places[_NUM_NAMED:] else ""
         )
@@ -155,7 +155,7 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
             place = f"{path}:{lines.line_num}"
             if len(columns) != len(_COLUMNS):
                 raise ValueError(f"{place}: expected {len(_COLUMNS)} columns, got {len(columns)}")
-            name, identity, finding, angle, suggestion = columns
+            name, identity, finding, angle, suggestion = map(files.unescaped, columns)
             if suggestion not in (DROP, LOOK) and not (suggestion.startswith(MOVE) and suggestion[len(MOVE) :].strip()):
                 raise ValueError(
                     f"{place}: suggestion must be {DROP!r}, {LOOK!r} or 'move to NAME', got {suggestion!r}"

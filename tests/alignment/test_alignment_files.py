@@ -16,6 +16,7 @@ from keras_face.alignment.crop_files import align_folder, align_records
 from keras_face.alignment.detector import Detector, Face
 from keras_face.alignment.journal import open_journal
 from keras_face.alignment.landmark_files import ListedLandmarks
+from keras_face.files import unescaped
 from keras_face.photos.files import PhotoError, read_photo
 from keras_face.photos.lists import crop_names, list_files
 from keras_face.photos.template import RECORD
@@ -39,10 +40,10 @@ def files(folder: Path) -> set[str]:
 
 
 def skipped(folder: Path) -> dict[str, str]:
-    with open(folder / "skipped.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with open(folder / "skipped.csv", encoding="utf-8", newline="") as file:
         first, *rows = csv.reader(file)
     assert first == ["name", "reason"]
-    return dict(rows)
+    return {unescaped(name): reason for name, reason in rows}
 
 
 # Landmarks from files.

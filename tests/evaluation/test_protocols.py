@@ -101,7 +101,7 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "pairs.txt").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "pairs.txt").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
     with pytest.raises(ValueError, match=r"pairs\.txt: expected a text file"):
         read_pairs(tmp_path / "pairs.txt")
 

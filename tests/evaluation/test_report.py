@@ -300,7 +300,7 @@ def test_names_are_shown_as_they_are_and_never_run(hostile):
     )
     assert set(page.tags) <= set(tags.split())
     shown = (
-        HOSTILE.replace("\n", "\\n").replace("\0", "\\x00").replace("\udcff", "\\udcff").replace("\u202e", "\\u202e")
+        HOSTILE.replace("\n", "\\x0a").replace("\0", "\\x00").replace("\udcff", "\\xff").replace("\u202e", "\\u202e")
     )
     assert page.headings[0] == f"Measured: {shown}"
     assert any(card["text"].startswith(shown) for card in page.cards)

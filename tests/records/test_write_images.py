@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_face.backend import tf
+from keras_face.files import unescaped
 from keras_face.photos import headers, people
 from keras_face.photos.images import decode
 from keras_face.records import from_photos, writing
@@ -46,7 +47,7 @@ def read(path) -> dict[str, tuple[int, list[bytes]]]:
 
 def skipped(path) -> list[list[str]]:
     with open(path / "skipped.csv", encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))[1:]
+        return [(unescaped(name), reason) for name, reason in list(csv.reader(file))[1:]]
 
 
 def test_a_folder_per_person_becomes_records_labelled_in_the_order_of_the_names(tmp_path):

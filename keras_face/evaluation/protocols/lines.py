@@ -6,25 +6,29 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from keras_face.files import unescaped
+
+_SHOWN = 200  # characters of a bad line
 Line = tuple[int, str]  # number from 1, text without the blanks around it
 
 
 def read_lines(path: str | os.PathLike) -> list[Line]:
     """Returns the lines that are not blank.
 
+    Names may have any bytes: what is no UTF-8 comes back as surrogates, as `os.fsdecode` makes them.
+
     Raises: ValueError if the file is no text.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: expected a text file (UTF-8)") from None
+    text = Path(path).read_text(encoding="utf-8-sig", errors="surrogateescape")
+    if "\0" in text:
+        raise ValueError(f"{path}: expected a text file (UTF-8)")
     return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def read_columns(
     path: str | os.PathLike, columns: Mapping[str, tuple[str, ...]], optional: tuple[str, ...] = ()
 ) -> Iterator[tuple[int, list]]:
-    """Yields (line number, fields of the columns) for each row of a CSV file with a header line.
+    """Yields (line number, fields of the columns) for each row of a CSV file with a header line, as `files.unescaped`.
 
     Args:
         path: The file.
@@ -48,7 +52,7 @@ def read_columns(
         fields = [field.strip() for field in _cells(path, (number, text))]
         if len(fields) != len(header):
             raise bad_line(path, (number, text), f"{len(header)} fields as in the header")
-        yield number, [None if place is None else fields[place] for place in places]
+        yield number, [None if place is None else unescaped(fields[place]) for place in places]
 
 
 def _cells(path: str | os.PathLike, line: Line) -> list[str]:
@@ -70,4 +74,5 @@ def split_fields(text: str) -> list[str]:
 
 def bad_line(path: str | os.PathLike, line: Line, expected: str) -> ValueError:
     """Returns the error that says where a line is not as expected."""
-    return ValueError(f"{path}, line {line[0]}: expected {expected}, got {line[1]!r}")
+    got = line[1] if len(line[1]) <= _SHOWN else f"{line[1][:_SHOWN]}..."
+    return ValueError(f"{path}, line {line[0]}: expected {expected}, got {got!r}")

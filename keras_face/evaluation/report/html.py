@@ -5,6 +5,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from keras_face.files import printable
+
 _SHORT = 20  # characters: an interval is shorter
 
 
@@ -13,13 +15,8 @@ class Html(str):
 
 
 def escape(text: object) -> Html:
-    """Returns any text as HTML that shows it as it is, with escapes for what does not print: line feeds, surrogates."""
-    if isinstance(text, Html):
-        return text
-    shown = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
-    )
-    return Html(html.escape(shown))
+    """Returns any text as HTML that shows it as it is, `files.printable` where it does not print."""
+    return text if isinstance(text, Html) else Html(html.escape(printable(str(text))))
 
 
 def lines(text: object) -> Html:
