@@ -61,6 +61,7 @@ setup(
         "absl-py>=1.4",
         "matplotlib>=3.7",
         "pillow>=10.1",
+        "simplejpeg>=1.7",  # libjpeg's warnings, which Pillow and OpenCV keep to themselves
         "tqdm>=4.64",
     ],
     package_data={"keras_face": ["quick_start.ini", "py.typed"]},

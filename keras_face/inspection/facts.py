@@ -20,6 +20,7 @@ from keras_face.photos.files import PhotoError
 from keras_face.photos.limit import too_many
 from keras_face.photos.luminance import LUMINANCE
 from keras_face.photos.pixels import is_changed, pixels_of
+from keras_face.photos.scan import scan_damage
 
 GOOD, EMPTY, NO_PHOTO, DAMAGED, TOO_LARGE = range(5)
 REASONS = (
@@ -106,6 +107,8 @@ def chunk_facts(chunk: Sequence[bytes], size: tuple[int, int]) -> tuple[np.ndarr
     decoded = decode_all(chunk, size, all(plain))
     for number, (content, (verdict, image)) in enumerate(zip(chunk, decoded, strict=True)):
         fact = facts[number]
+        if image is not None and scan_damage(content):
+            verdict, image = DAMAGED, None
         fact["verdict"] = verdict
         fact["changed"] = not plain[number] and is_changed(content)
         if content:

@@ -13,6 +13,7 @@ from keras_face.evaluation.short import Short
 from keras_face.photos import headers
 from keras_face.photos.files import PhotoError
 from keras_face.photos.pixels import pixels_of
+from keras_face.photos.scan import scan_damage
 from keras_face.photos.template import recorded
 
 Photo = tuple[str, str]  # its name in records and reports, and its file
@@ -72,6 +73,8 @@ def _checked(data: bytes, decode: bool) -> tuple[Verdict, bool]:
         height, width, _ = pixels_of(data).shape
     except PhotoError as error:
         return str(error), True
+    if decode and (damage := scan_damage(data)):
+        return f"damaged: {damage}", True
     return (height, width), headers.is_plain(data)
 
 

@@ -115,6 +115,7 @@ def test_files_of_a_folder_that_are_no_photos_are_named_with_the_reason(photos, 
     (person / "text.jpg").write_text("no photo")
     (person / "empty.jpg").write_bytes(b"")
     (person / "cut.jpg").write_bytes(photos["Person_00000/Person_00000_0001.jpg"][:-100])
+    (person / "patched.jpg").write_bytes(photos["Person_00000/Person_00000_0001.jpg"][:-100] + b"\xff\xd9")
     (person / "gone.jpg").symlink_to(folder / "nowhere")
     (person / "inner").mkdir()
     (folder / "readme.txt").write_text("x")
@@ -125,6 +126,7 @@ def test_files_of_a_folder_that_are_no_photos_are_named_with_the_reason(photos, 
         "empty.jpg": "empty, or cannot be read",
         "gone.jpg": "empty, or cannot be read",
         "cut.jpg": "damaged or cut off",
+        "patched.jpg": "damaged or cut off",
     }
     assert "write_images" in finding.mend
     assert "--decode" in finding.mend
