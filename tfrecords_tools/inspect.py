@@ -24,7 +24,7 @@ MAX_DISTANCE = flags.DEFINE_float(
 )
 DETECTED_PHOTOS = flags.DEFINE_integer(
     "detected_photos",
-    256,
+    1024,
     "Photos of each dataset in which a detector looks where the face is; 0: none.",
     lower_bound=0,
 )

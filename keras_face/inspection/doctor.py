@@ -14,7 +14,7 @@ from keras_face.inspection.duplicate_checks import MAX_DISTANCE, check_duplicate
 from keras_face.inspection.facts import Scan, scan
 from keras_face.inspection.findings import ERROR, NOTE, WARNING, Finding, Report
 from keras_face.inspection.people_checks import check_head, check_people, check_shared_names, photos_per_person
-from keras_face.inspection.photo_checks import check_photos, colour_share, grey_photos, most_common_size
+from keras_face.inspection.photo_checks import blue_photos, check_photos, grey_photos, most_common_size
 from keras_face.inspection.placement import Placement, check_placement, check_templates, place
 from keras_face.inspection.shared_people import check_shared_people
 from keras_face.inspection.sources import Photos
@@ -30,7 +30,7 @@ def inspect(
     num_identities: int | None = None,
     min_photos: int = 2,
     max_distance: float = MAX_DISTANCE,
-    detected_photos: int = 256,
+    detected_photos: int = 1024,
     progress: bool = False,
 ) -> Report:
     """Inspects datasets, writes pictures of what it finds, and returns the report.
@@ -106,7 +106,7 @@ def _facts(photos: Photos, scan_of: Scan, placement: Placement | None) -> dict[s
     """Returns what findings.json says of a dataset."""
     counts = photos_per_person(photos)
     counts = counts[counts > 0]
-    share, bound, coloured = colour_share(scan_of)
+    blue, coloured = blue_photos(scan_of)
     quantiles = np.quantile(counts, _QUANTILES).round(1).tolist() if len(counts) else []
     facts: dict[str, Any] = {
         "name": photos.name,
@@ -121,12 +121,13 @@ def _facts(photos: Photos, scan_of: Scan, placement: Placement | None) -> dict[s
         "grey": int(np.count_nonzero(grey_photos(scan_of))),
     }
     if coloured:
-        facts["red_over_blue"] = {"share": share, "nearest_to_half_at_95_percent": bound, "colour_photos": coloured}
+        facts["red_over_blue"] = {"share": 1 - len(blue) / coloured, "colour_photos": coloured}
     if placement is not None:
         median = None if np.isnan(placement.median) else placement.median
         found = len(placement.numbers) and placement.found
         facts["placement"] = {"looked_at": len(placement.numbers), "face_found": found, "median_distance": median}
-        if median is not None:
+        facts["placement"]["off"] = int(np.count_nonzero(placement.bad))
+        if np.isfinite(placement.landmarks[placement.turns == 0]).any():
             facts["placement"]["tendency"] = placement.tendency()
     return facts
 
@@ -154,7 +155,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"  colours: {facts['grey']:,} photos are grey, none has colour")
     if placed := facts.get("placement"):
         lines.append(f"  alignment: a face in {placed['face_found']:.0%} of {placed['looked_at']} crops")
-        if placed["median_distance"] is not None:
+        if "tendency" in placed:
             lines[-1] += (
                 f", in the median {placed['median_distance']:.1f} pixels off the template; {placed['tendency']}"
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_face.inspection.findings import DROP, ERROR, MOVE, NOTE, WARNING, Entry, Finding
+from keras_face.inspection.findings import DROP, ERROR, LOOK, MOVE, NOTE, WARNING, Entry, Finding
 from keras_face.inspection.photo_checks import mend
 from keras_face.inspection.sources import Photos
 from keras_face.records.mixture import ONE_PHOTO
@@ -57,6 +57,11 @@ def check_people(photos: Photos, min_photos: int = 2) -> list[Finding]:
         found = [Entry("", second, f"the same name as {first}", None, f"{MOVE}{first}") for first, second in same]
         what = f"{len(same):,} names come twice but for case, accents, spaces or punctuation: one person, two labels"
         findings.append(Finding(WARNING, "same-name", what, mend(photos), found))
+    if parts := numbered_names(photos.identities):
+        found = [Entry("", second, f"{first} with a number", None, LOOK) for first, second in parts]
+        what = f"{len(parts):,} names are another's with a number behind, as programs name what is there already"
+        look = f"{mend(photos)}  # where it is one person: write move to NAME"
+        findings.append(Finding(NOTE, "split-name", what, look, found))
     return findings
 
 
@@ -103,6 +108,19 @@ def shared_names(first: Sequence[str], second: Sequence[str]) -> list[tuple[str,
     for name in second:
         by_key.setdefault(_key(name), []).append(name)
     return [(name, other) for name in first for other in by_key.get(_key(name), []) if not _key(name).isdecimal()]
+
+
+def numbered_names(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns the pairs of a name and the same one with a number behind: `Ann` and `Ann_2`, `Ann (2)` or `ann-copy`."""
+    by_key: dict[str, list[str]] = {}
+    for name in names:
+        by_key.setdefault(_key(name), []).append(name)
+    found = []
+    for name in names:
+        whole = re.fullmatch(r"(.*\S)(?:\s*\(\d+\)|[\s_.-]+(?:\d+|copy)|#\d+)", name)
+        if whole and not _key(whole[1]).isdecimal():
+            found += [(other, name) for other in by_key.get(_key(whole[1]), []) if other != name]
+    return found
 
 
 def _key(name: str) -> str:

@@ -1,11 +1,11 @@
 """Findings about single photos: damaged, sideways, of another size, blank, grey, with red and blue swapped."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
+from keras_face.evaluation.intervals import clopper_pearson
 from keras_face.inspection.facts import REASONS, Scan
 from keras_face.inspection.findings import DROP, ERROR, LOOK, NOTE, WARNING, Entry, Finding
 from keras_face.inspection.sources import Photos
@@ -14,10 +14,9 @@ from keras_face.photos.headers import orientation
 # LFW: of 13,233 crops, 44 have a `colour` below 0.01, and the next one has 9.
 _GREY_BELOW = 3.0  # grey levels
 _BLANK_BELOW = 3.0  # grey levels of contrast
-# LFW: 99.97 % of the colour photos have more red than blue in the middle; drawn people: 97.8 %.
-_SWAPPED_BELOW, _RIGHT_FROM = 0.25, 0.8
+# LFW: 0.03 % of the colour photos have more blue than red in the middle; drawn people: 2.2 %.
+_SWAPPED_FROM, _BLUE_AT_MOST = 0.75, 0.03
 _FEWEST_COLOURED = 8
-_QUANTILE = 1.645  # of the normal distribution: 95 % on one side
 
 
 def check_photos(photos: Photos, scan: Scan) -> list[Finding]:
@@ -51,22 +50,13 @@ def mend(photos: Photos, how: str = "--list {list}") -> str:
     return f"python -m tfrecords_tools.write_images --source {photos.path} --output_dir {written} --decode && {clean}"
 
 
-def colour_share(scan: Scan) -> tuple[float, float, int]:
-    """Returns the share of colour photos with more red than blue in the middle, [0, 1], and how sure that is.
+def blue_photos(scan: Scan) -> tuple[np.ndarray, int]:
+    """Returns the photos with more blue than red in the middle, int [n], and the number of colour photos.
 
     Skin is redder than blue in any light that people are photographed in.
-
-    Returns: The share; the end of its 95 % confidence interval (Wilson's) that is nearer to one half; colour photos.
     """
     coloured = scan.good & (scan.facts["colour"] >= _GREY_BELOW)
-    count = int(np.count_nonzero(coloured))
-    if not count:
-        return math.nan, math.nan, 0
-    share = float(np.mean(scan.facts["red_over_blue"][coloured] > 0))
-    square = _QUANTILE**2 / count
-    middle = (share + square / 2) / (1 + square)
-    half_width = _QUANTILE / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return share, middle - half_width if share >= 0.5 else middle + half_width, count
+    return np.flatnonzero(coloured & (scan.facts["red_over_blue"] <= 0)), int(np.count_nonzero(coloured))
 
 
 def grey_photos(scan: Scan) -> np.ndarray:
@@ -160,17 +150,18 @@ def _colours(photos: Photos, scan: Scan) -> list[Finding]:
         what = f"{len(grey):,} of {np.count_nonzero(scan.good):,} photos are grey"
         nothing = "nothing to mend; `grey` in [augmentation] makes the others grey as often as you like"
         findings.append(Finding(NOTE, "grey", what, nothing, entries(photos, grey, "grey", LOOK)))
-    share, bound, count = colour_share(scan)
-    if count < _FEWEST_COLOURED or share >= _RIGHT_FROM:
+    blue, count = blue_photos(scan)
+    if count < _FEWEST_COLOURED or len(blue) <= _BLUE_AT_MOST * count:
         return findings
-    told = f"only {share:.1%} of {count:,} colour photos have more red than blue in the middle, where skin is"
-    swap = mend(photos, "--swap_channels")
-    if share < _SWAPPED_BELOW:
-        sure = f"95 % sure: at most {bound:.1%}; faces in RGB have 97 % or more"
-        findings.append(Finding(ERROR, "colour-order", f"red and blue are swapped: {told} ({sure})", swap))
-        return findings
-    blue = np.flatnonzero(scan.good & (scan.facts["colour"] >= _GREY_BELOW) & (scan.facts["red_over_blue"] <= 0))
-    what = f"photos of both colour orders are mixed, or many are no faces: {told}"
+    interval = clopper_pearson(len(blue), count)
+    told = (
+        f"{len(blue):,} of {count:,} colour photos ({len(blue) / count:.1%}; 95 % sure: {interval.low:.1%} or more) "
+        f"have more blue than red in the middle, where skin is; of faces in RGB at most {_BLUE_AT_MOST:.0%} have"
+    )
+    if len(blue) >= _SWAPPED_FROM * count:
+        swap = mend(photos, "--swap_channels")
+        return [*findings, Finding(ERROR, "colour-order", f"red and blue are swapped: {told}", swap)]
+    severity = WARNING if interval.low > _BLUE_AT_MOST else NOTE
+    what = f"photos of both colour orders are mixed, or some are no faces: {told}"
     found = entries(photos, blue, "more blue than red", LOOK)
-    findings.append(Finding(WARNING, "colour-order", what, mend(photos) + "  # after looking: write drop", found))
-    return findings
+    return [*findings, Finding(severity, "colour-order", what, mend(photos) + "  # after looking: write drop", found)]

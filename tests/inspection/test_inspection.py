@@ -11,6 +11,7 @@ import pytest
 from keras_face import synthetic
 from keras_face.backend import tf
 from keras_face.inspection import doctor, findings, sources
+from keras_face.inspection.people_checks import numbered_names
 from keras_face.photos.images import decode
 from keras_face.photos.template import write_record
 from keras_face.records import from_photos, writing
@@ -35,7 +36,7 @@ def as_folder(photos: dict[str, bytes], folder):
     for name, content in photos.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    write_record(folder, "arcface")
+    write_record(folder, "arcface", drawn=True)
     return sources.FolderPhotos(folder)
 
 
@@ -86,8 +87,11 @@ def changed(photos: dict[str, bytes], change, every: int = 1) -> dict[str, bytes
 def test_a_clean_dataset_has_no_findings(photos, tmp_path, kind):
     make = as_records if kind == "records" else as_folder
     dataset = make(photos, tmp_path / "photos")
+    if kind == "records":
+        write_record(dataset.path, "arcface", drawn=True)
     report = inspect(dataset, folder=tmp_path / "report", num_identities=PEOPLE, detected_photos=40)
-    assert (list(report.findings), report.status) == ([], 0)
+    # The detector, which knows photographs, misses some drawn faces: a note.
+    assert ({finding.kind for finding in report.findings} - {"alignment"}, report.status) == (set(), 0)
     facts = next(iter(report.facts.values()))
     assert (facts["photos"], facts["people"], facts["damaged"], facts["grey"]) == (PEOPLE * PHOTOS, PEOPLE, 0, 0)
     assert facts["photos_per_person"] == dict.fromkeys(facts["photos_per_person"], PHOTOS)
@@ -171,12 +175,13 @@ def test_swapped_colours_are_found_and_mended_by_the_command(photos, tmp_path):
     assert "--swap_channels" in finding.mend
 
 
-def test_mixed_colour_orders_are_a_warning_that_lists_the_blue_photos(photos, tmp_path):
-    dataset = as_records(changed(photos, lambda image: image[:, :, ::-1], every=2), tmp_path / "set")
+@pytest.mark.parametrize("every", [2, 6])
+def test_mixed_colour_orders_are_a_warning_that_lists_the_blue_photos(photos, tmp_path, every):
+    dataset = as_records(changed(photos, lambda image: image[:, :, ::-1], every), tmp_path / "set")
     finding = only(inspect(dataset, folder=tmp_path / "report"), "colour-order")
     assert finding.severity == "warning"
     # A drawn face in blue light may be blue as it is.
-    assert len(set(names(finding)) ^ set(list(photos)[::2])) <= 2
+    assert len(set(names(finding)) ^ set(list(photos)[::every])) <= 2
 
 
 def test_people_with_few_photos_are_named(photos, tmp_path):
@@ -226,6 +231,32 @@ def test_names_that_differ_in_case_accents_or_punctuation_only_are_one_person_tw
     renamed = {name.replace("Person_00009/", "jose_lopez/"): content for name, content in renamed.items()}
     finding = only(inspect(as_records(renamed, tmp_path / "set"), folder=tmp_path / "report"), "same-name")
     assert [(entry.identity, entry.suggestion) for entry in finding.entries] == [("jose_lopez", "move to José López")]
+
+
+def test_people_split_by_a_number_behind_their_name_are_a_note(photos, tmp_path):
+    renamed = {"Person_00004": "José", "Person_00005": "Jose_2", "Person_00006": "José (3)", "Person_00009": "Jo"}
+    split = {
+        f"{renamed.get(name.split('/')[0], name.split('/')[0])}/{name.split('/')[1]}": photos[name] for name in photos
+    }
+    report = inspect(as_records(split, tmp_path / "set"), folder=tmp_path / "report")
+    found = only(report, "split-name").entries
+    assert [(entry.identity, entry.finding) for entry in found] == [
+        ("Jose_2", "José with a number"),
+        ("José (3)", "José with a number"),
+    ]
+    assert report.status == 0
+
+
+@pytest.mark.parametrize(
+    "names, pairs",
+    [
+        (["Ann", "Ann_2", "Ann (3)", "ann-copy", "Ann#2"], 4),
+        (["Person_00001", "Person_00002", "s1", "s2", "0001", "0001_2"], 0),  # numbers that are all the name there is
+        (["Ann Lee", "Annlee2", "Ann"], 0),
+    ],
+)
+def test_a_number_behind_a_name_splits_a_person_only_where_the_name_is_there_too(names, pairs):
+    assert len(numbered_names(names)) == pairs
 
 
 @pytest.mark.parametrize(("head", "severity"), [(PEOPLE - 1, "error"), (PEOPLE, None), (PEOPLE + 1, "warning")])
@@ -390,6 +421,29 @@ def test_real_faces_are_judged_by_where_they_lie(real_photos, tmp_path, change, 
     assert found in ([severity] if severity else [], ["error"] if severity else [])
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda image: np.rot90(image), "turned by 270 degrees"),
+        (lambda image: image[::-1, ::-1], "turned by 180 degrees"),
+        (lambda image: moved(image, right=6, down=-3), "pixels off: "),
+        (lambda image: np.random.default_rng(0).integers(0, 255, image.shape, np.uint8), "no face found"),
+    ],
+    ids=["sideways", "upside down", "shifted", "no face"],
+)
+def test_a_minority_of_bad_real_crops_is_a_warning_that_names_each(real_photos, tmp_path, change, told):
+    files = sorted((real_photos / "lfw" / "aligned112").glob("B*/*_0001.jpg"))[:60]
+    whole = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in files}
+    planted = set(list(whole)[::6])
+    real = {n: encoded(np.ascontiguousarray(change(pixels(c)))) if n in planted else c for n, c in whole.items()}
+    report = inspect(as_records(real, tmp_path / "set"), folder=tmp_path / "report", detected_photos=60)
+    finding = only(report, "alignment")
+    assert finding.severity == "warning"
+    found = {entry.name for entry in finding.entries if told in entry.finding}
+    assert len(found & planted) >= 9
+    assert len({entry.name for entry in finding.entries} - planted) <= 1
+
+
 def test_unaligned_real_photos_are_an_error(real_photos, tmp_path):
     files = sorted((real_photos / "lfw" / "raw250_deepfunneled_sample").glob("*/*.jpg"))[:40]
     real = {
@@ -402,7 +456,9 @@ def test_unaligned_real_photos_are_an_error(real_photos, tmp_path):
 def test_photos_without_faces_are_a_warning_and_an_unknown_template_a_note(photos, tmp_path):
     noise = changed(photos, lambda image: np.random.default_rng(image.sum()).integers(0, 255, image.shape, np.uint8))
     report = inspect(as_records(noise, tmp_path / "noise"), folder=tmp_path / "report", detected_photos=20)
-    assert "no face was found" in only(report, "alignment").what
+    assert "20 of 20 crops" in only(report, "alignment").what
+    assert "20 without a face that is found" in only(report, "alignment").what
+    assert {entry.finding for entry in only(report, "alignment").entries} == {"no face found"}
     dataset = as_records(photos, tmp_path / "set", template="mine")
     report = inspect(dataset, folder=tmp_path / "report", detected_photos=20)
     assert (only(report, "template").severity, report.status) == ("note", 0)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_face.inspection import angles, clusters, descriptors, duplicates, facts, photo_checks
+from keras_face.inspection import angles, clusters, descriptors, duplicates, facts
 from keras_face.inspection.thresholds import photo_angle
 
 
@@ -107,18 +107,6 @@ def test_facts_do_not_depend_on_what_a_photo_is_decoded_with():
     together, _ = facts.chunk_facts(contents, (20, 16))
     with_damaged, _ = facts.chunk_facts([*contents, b"x"], (20, 16))
     np.testing.assert_array_equal(together, with_damaged[:5])
-
-
-@pytest.mark.parametrize(("red", "total"), [(95, 100), (50, 100), (3, 100), (8, 8)])
-def test_the_bound_of_the_colour_share_is_wilsons(red, total):
-    found = np.zeros(total, facts.FACTS)
-    found["colour"] = 50
-    found["red_over_blue"] = np.where(np.arange(total) < red, 30, -30)
-    share, bound, count = photo_checks.colour_share(facts.Scan(found, np.zeros((112, 112, 3))))
-    assert (share, count) == (red / total, total)
-    # The end of the interval solves (share - bound)^2 = z^2 bound (1 - bound) / n.
-    assert (share - bound) ** 2 == pytest.approx(1.645**2 * bound * (1 - bound) / total, rel=1e-9)
-    assert (bound <= share) == (share >= 0.5)
 
 
 def around(centre: np.ndarray, count: int, spread: float, random) -> np.ndarray:
