@@ -96,3 +96,9 @@ class StatelessDropout(StatelessRandom):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "whole_examples": self.whole_examples}
+
+
+def network_weights(backbone: keras.Model) -> list[tf.Variable]:
+    """Returns the weights of a network in their order, without what its random layers count (training state)."""
+    counts = {id(layer.step) for layer in backbone.submodules if isinstance(layer, StatelessRandom) and layer.built}
+    return [weight for weight in backbone.weights if id(weight) not in counts]

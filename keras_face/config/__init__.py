@@ -15,7 +15,7 @@ from keras_face.config.data import (
 )
 from keras_face.config.familiar import FAMILIAR_FLAGS, check_flag, familiar
 from keras_face.config.finding import find_config, recipes
-from keras_face.config.ini import QUICK_START, given, load, section_text, write_config
+from keras_face.config.ini import QUICK_START, config_text, given, load, section_text, write_config
 from keras_face.config.model import LatseConfig, LossConfig, ModelConfig, NamedLossConfig, TeacherConfig
 from keras_face.config.sections import SECTIONS, Config
 from keras_face.config.starting import taken_from_run
@@ -43,6 +43,7 @@ __all__ = [
     "ValidationConfig",
     "YtfConfig",
     "check_flag",
+    "config_text",
     "familiar",
     "find_config",
     "given",

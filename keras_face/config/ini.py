@@ -86,6 +86,11 @@ def given(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), 
 
 def write_config(config: Config, path: str | os.PathLike) -> None:
     """Writes a configuration as an INI file with comments, which `load` reads back to an equal one."""
+    files.write_text(path, config_text(config))
+
+
+def config_text(config: Config) -> str:
+    """Returns what `write_config` writes."""
     comments = {field.name: field.metadata["comment"] for field in dataclasses.fields(NamedLossConfig)}
     parts = []
     for name, section in [(name, getattr(config, name)) for name in SECTIONS] + sorted(config.datasets.items()):
@@ -96,7 +101,7 @@ def write_config(config: Config, path: str | os.PathLike) -> None:
         )
     for name, values in sorted(config.losses.items()):
         parts += section_text(f"{_LOSS}{name}", values, comments)
-    files.write_text(path, "\n".join(parts))
+    return "\n".join(parts)
 
 
 def section_text(name: str, values: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 from keras_face.export.embedder import FACTS, Embedder, EmbedderLike, find_version, load_embedder, write_thresholds
 from keras_face.export.served_model import ServedModel, export_model
 from keras_face.export.warm_up import WARM_UP
-from keras_face.export.weights import load_weights
+from keras_face.export.weights import exported_weights, load_weights, newest_checkpoint
 
 __all__ = [
     "FACTS",
@@ -12,8 +12,10 @@ __all__ = [
     "EmbedderLike",
     "ServedModel",
     "export_model",
+    "exported_weights",
     "find_version",
     "load_embedder",
     "load_weights",
+    "newest_checkpoint",
     "write_thresholds",
 ]

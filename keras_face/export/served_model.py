@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_face import files
+from keras_face.backbones.dropout import network_weights
 from keras_face.backend import keras, tf
 from keras_face.export.embedder import FACTS
 from keras_face.export.warm_up import WARM_UP, requests_of
@@ -43,7 +44,7 @@ class ServedModel:
         self.embedding_size: int = backbone.output_shape[-1]
         # Only variables and functions are tracked: a SavedModel without Keras objects loads without our classes.
         self.module = tf.Module()
-        self.module.weights_in_order = list(backbone.weights)
+        self.module.weights_in_order = network_weights(backbone)
 
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             embeddings = tf.cast(backbone(standardise(images), training=False), tf.float32)
@@ -63,7 +64,7 @@ class ServedModel:
         self.signature = self.module.embed
 
     def assign(self, weights: Sequence[tf.Tensor]) -> None:
-        """Sets all weights, in the order of `backbone.weights`."""
+        """Sets all weights, in the order of `network_weights`."""
         for variable, value in zip(self.module.weights_in_order, weights, strict=True):
             variable.assign(value)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_face.backend import tf
-from keras_face.export import EmbedderLike
+from keras_face.export import EmbedderLike, newest_checkpoint
 from keras_face.inspection import pictures
 from keras_face.inspection.duplicate_checks import MAX_DISTANCE, check_duplicates, twins
 from keras_face.inspection.facts import Scan, scan
@@ -85,9 +85,7 @@ def head_size(number_or_run: str, datasets: Sequence[Photos]) -> int:
     if number_or_run.isdecimal() and int(number_or_run):
         return int(number_or_run)
     run = Path(number_or_run)
-    newest = next(
-        filter(None, (tf.train.latest_checkpoint(os.fspath(path)) for path in (run / "checkpoints", run))), None
-    )
+    newest = newest_checkpoint(run)
     shapes = tf.train.list_variables(newest) if newest else []
     rows = [shape[0] for name, shape in shapes if name.endswith("/prototypes/.ATTRIBUTES/VARIABLE_VALUE")]
     if not rows:

@@ -15,7 +15,7 @@ from keras_face.measurement.photos import Embeddings
 
 logger = logging.getLogger("keras_face")
 
-_VERSION = 2  # of how photos become embeddings: reading, fitting, mirror images
+_VERSION = 3  # of how photos become embeddings: reading, fitting, mirror images
 
 
 @dataclass(frozen=True)

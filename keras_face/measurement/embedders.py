@@ -1,15 +1,16 @@
 """A baseline to measure beside models, and what an embedder is known by."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from keras_face.export import Embedder, EmbedderLike
+from keras_face.export import Embedder, EmbedderLike, exported_weights
 from keras_face.photos.luminance import LUMINANCE
 
-_BLOCK = 2**20  # bytes of a file that are hashed at a time
+_FACTS = ("backbone", "standardise", "image_size", "template", "colour_order")
 
 
 class GreyPixels:
@@ -38,17 +39,16 @@ class GreyPixels:
 
 
 def model_hash(embedder: EmbedderLike) -> str | None:
-    """Returns the SHA-256 of an exported model's content, its graph and weights; None for another embedder.
+    """Returns the SHA-256 of what makes an exported model's embeddings; None for another embedder.
 
-    The facts and thresholds beside them, warm-up requests and file times do not matter.
+    That is its network and weights, and the standardisation, size and template of its crops. Thresholds, versions and
+    how TensorFlow has written it do not matter: two exports of equal weights have one hash.
     """
     if not isinstance(embedder, Embedder):
         return None
-    folder = Path(embedder.name)
-    found = hashlib.sha256()
-    for path in [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]:
-        found.update(f"{path.name} {path.stat().st_size}\0".encode())
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                found.update(block)
+    makes = {key: embedder.facts.get(key) for key in _FACTS}
+    found = hashlib.sha256(json.dumps(makes, sort_keys=True).encode())
+    for weight in exported_weights(Path(embedder.name) / "variables" / "variables"):
+        found.update(f"{weight.dtype} {weight.shape}\0".encode())
+        found.update(np.ascontiguousarray(weight).data)
     return found.hexdigest()

@@ -107,13 +107,3 @@ def read_names(folder: Path) -> list[str]:
     if not path.is_file():
         return []
     return [name for names in json.loads(path.read_text(encoding="utf-8")).values() for name in names]
-
-
-def check_same(folder: Path, held_out: Sequence[HeldOut]) -> None:
-    """Raises ValueError if others are held out than those that `write_names` noted for the run."""
-    before, now = read_names(folder), [name for one in held_out for name in one.names]
-    if before != now:
-        raise ValueError(
-            f"{folder}: expected the {len(before)} people to be held out who were when this run began, got others "
-            f"({len(now)}): [data] hold_out, hold_out_seed or the people have changed; start a new run"
-        )

@@ -162,14 +162,16 @@ class MeanImages:
         )
         return {**batch, "aims": placed}
 
-    def save(self, step: int) -> None:
-        """Copies the means as they are now, for a run that will go on from this step."""
-        with files.opened_whole(self._folder / f"mean_images-{step}.npy") as file:
+    def save(self, step: int) -> Path:
+        """Copies the means as they are now, for a run that will go on from this step, and returns the copy."""
+        saved = self._folder / f"mean_images-{step}.npy"
+        with files.opened_whole(saved) as file:
             np.save(file, self.means)
             np.save(file, self.seen)
         steps = sorted(int(match.group(1)) for path in os.listdir(self._folder) if (match := _SNAPSHOT.fullmatch(path)))
         for old in steps[:-2]:  # two, as the run may be killed before the checkpoint of this step is written
             (self._folder / f"mean_images-{old}.npy").unlink()
+        return saved
 
     def restore(self, step: int) -> None:
         """Goes back to the means that were saved at a step.

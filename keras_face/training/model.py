@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from keras_face.backbones.dropout import network_weights
 from keras_face.backend import keras, tf
 from keras_face.losses.centre import AngularCentre
 from keras_face.losses.distillation import Distillation
@@ -127,14 +128,14 @@ class FaceModel(keras.Model):
         return self.backbone(standardise(images, self.backbone.compute_dtype), training=training)
 
     def averaged_weights(self) -> list[tf.Tensor]:
-        """Returns the values of `backbone.weights`, with the moving averages where there are any."""
+        """Returns the values of the `network_weights`, with the moving averages where there are any."""
         if self.average is None:
-            return [weight.value() for weight in self.backbone.weights]
+            return [weight.value() for weight in network_weights(self.backbone)]
         averages = {
             id(variable): average
             for variable, average in zip(self.backbone.trainable_variables, self.average.averages, strict=True)
         }
-        return [averages.get(id(weight), weight).value() for weight in self.backbone.weights]
+        return [averages.get(id(weight), weight).value() for weight in network_weights(self.backbone)]
 
     @tf.function(reduce_retracing=True)
     def target_angles(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from keras_face import files
 from keras_face.backend import tf
 from keras_face.evaluation.short import Short
-from keras_face.export import find_version
+from keras_face.export import find_version, newest_checkpoint
 from keras_face.records.dataset import DatasetInfo
 
 FILE = "identities.json"
@@ -143,7 +143,7 @@ def _checkpoint(path: Path) -> str:
     except ValueError:
         exported = []
     found = [os.fspath(prefix) for prefix in exported if Path(f"{prefix}.index").is_file()]
-    found += filter(None, map(tf.train.latest_checkpoint, map(os.fspath, (run / "checkpoints", run))))
+    found += filter(None, [newest_checkpoint(run)])
     if not found:
         raise ValueError(
             f"{path}: expected a run's folder with its checkpoints, found none; an export alone has no prototypes"

@@ -1,7 +1,6 @@
 """Trains in steps from a configuration: checkpoints, validates, logs, exports and measures."""
 
 import contextlib
-import dataclasses
 import logging
 import math
 import time
@@ -16,7 +15,7 @@ from keras_face.export import Embedder, ServedModel, export_model, load_embedder
 from keras_face.measurement import GreyPixels
 from keras_face.records import prepare
 from keras_face.records.batches import Batches
-from keras_face.records.held_out import HeldOut, check_same, write_names
+from keras_face.records.held_out import HeldOut, write_names
 from keras_face.records.streams import Mixture, mix, mixing_table
 from keras_face.training import fine_tuning, held_out, named_prototypes, optimizers
 from keras_face.training.build_backbone import build_backbone, check_backbone_name, precision
@@ -25,15 +24,17 @@ from keras_face.training.building import build_model
 from keras_face.training.checkpoints import Checkpoints
 from keras_face.training.collapse import CollapseAlarm, alarm_for
 from keras_face.training.console import ConsoleLine
-from keras_face.training.evaluation_sets import FIGURES, HELD_OUT, EvaluationSets
+from keras_face.training.evaluation_sets import EvaluationSets
 from keras_face.training.feed import Feed
 from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
 from keras_face.training.little_data import warn_of_little
 from keras_face.training.log import log_to
 from keras_face.training.plugins import import_plugins
+from keras_face.training.run_facts import run_facts
+from keras_face.training.run_lock import held, scratch_of_worker
 from keras_face.training.step_summaries import StepSummaries
-from keras_face.training.strategy import build_strategy, is_chief
+from keras_face.training.strategy import build_strategy, check_same_step, is_chief
 from keras_face.training.summaries import Summaries
 from keras_face.training.teacher import read_teacher
 from keras_face.training.termination import TERMINATED, Termination
@@ -54,7 +55,7 @@ def train(config: Config) -> dict[str, Any]:
     Raises:
         ValueError: Something in the configuration or the data is not as expected.
         FloatingPointError: A loss became NaN or infinite; says which, at which step, on which photos.
-        SystemExit: SIGTERM came; the run was saved first.
+        SystemExit: SIGTERM, SIGINT or SIGHUP came; the run was saved first.
     """
     # 1. What is not ours; the devices, before TensorFlow touches one; and mistakes in network and losses, before
     #    anything is drawn or written.
@@ -69,12 +70,15 @@ def train(config: Config) -> dict[str, Any]:
         config.loss, config.losses, num_identities=3, num_sequences=0, has_teacher=bool(config.teacher.model_path)
     )
 
-    # 2. The run's folder and its log. Of several workers the chief alone writes; all else they do alike.
+    # 2. The run's folder, which is no other run's meanwhile, and its log. Of several workers the chief alone writes;
+    #    all else they do alike.
     output_dir = Path(run.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    with log_to(output_dir) if chief else contextlib.nullcontext():
+    with contextlib.ExitStack() as until_the_end:
+        scratch = None if chief else until_the_end.enter_context(scratch_of_worker(output_dir))
         if chief:
-            _note_configuration(config, output_dir / "config.ini")
+            until_the_end.enter_context(held(output_dir))
+            until_the_end.enter_context(log_to(output_dir))
 
         # 3. The data: what is not there as records yet is drawn or written first.
         held_out.warn_if_nothing_is_measured(config)
@@ -107,31 +111,34 @@ def train(config: Config) -> dict[str, Any]:
                 output_dir / "checkpoints",
                 model,
                 identities,
-                FIGURES if own_people is None else (*FIGURES, HELD_OUT),
+                run_facts(config, identities, mixture.datasets, apart),
+                chosen_by=config.validation.best,
                 keep=training.saver_maxkeep,
-                chief=chief,
+                scratch=scratch,
                 mean_images=mean_images,
             )
         served = _served(config, "trained")
-        summaries = Summaries(output_dir / "summaries") if chief else None
-        if summaries is not None:
-            summaries.text(0, "run/config", (output_dir / "config.ini").read_text(encoding="utf-8"))
-        validation = Validation(sets, model, served, checkpoints, best=config.validation.best, summaries=summaries)
 
         with Termination() as termination:
             # 5. Where it begins: with the run's own newest checkpoint, or else with the weights of another model, or
-            #    else as it was drawn.
-            if checkpoints.newest:
-                check_same(output_dir, apart)
+            #    else as it was drawn. Only then is noted what it is made with.
             found = checkpoints.restore()
+            check_same_step(strategy, checkpoints.step)
             if found:
                 logger.info("going on from %s at step %d of %d", found, checkpoints.step, batches.steps)
             else:
                 if config.model.model_path:
                     fine_tuning.start_from(config.model, model, identities)
                 checkpoints.begin()
-                if chief:
-                    write_names(output_dir, apart)
+            summaries = None
+            if chief:
+                write_names(output_dir, apart)
+                configuration.write_config(config, output_dir / "config.ini")
+                summaries = Summaries(output_dir / "summaries")
+                summaries.text(0, "run/config", configuration.config_text(config))
+            for name in unused_losses(config.loss, config.losses):
+                logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
+            validation = Validation(sets, model, served, checkpoints, best=config.validation.best, summaries=summaries)
             logger.info(
                 "training %s, %d weights, on %d replica%s, %d steps of %d photos",
                 config.model.backbone,
@@ -159,8 +166,10 @@ def train(config: Config) -> dict[str, Any]:
         #    reading a variable of all workers takes all of them.
         if config.validation.best != "last":
             validation.validate(checkpoints.step)
-            checkpoints.restore_best()
-            logger.info("the best on %s is step %d", config.validation.best, checkpoints.step)
+            if checkpoints.restore_best():
+                logger.info("the best on %s is step %d", config.validation.best, checkpoints.step)
+            else:
+                logger.warning("%s has no accuracy, so there is no best model: the last is", config.validation.best)
         served.assign(model.averaged_weights())
         if not chief:
             return {"images_per_second": rate}
@@ -242,20 +251,6 @@ def _check_finite(step: int, numbers: Mapping[str, float], checkpoints: Checkpoi
             f"the last checkpoint is {checkpoints.newest or 'none'}; "
             f"the batch's photos: {', '.join(feed.names(step))}"
         )
-
-
-def _note_configuration(config: Config, path: Path) -> None:
-    """Writes the configuration, and logs what differs from the one that the run was last started with."""
-    if path.exists():
-        before, now = dataclasses.asdict(configuration.load(path)), dataclasses.asdict(config)
-        for section, keys in now.items():
-            for key, value in keys.items():
-                was = before[section].get(key)
-                if was != value:
-                    logger.info("changed since the last start: [%s] %s: %s -> %s", section, key, was, value)
-    configuration.write_config(config, path)
-    for name in unused_losses(config.loss, config.losses):
-        logger.info("[loss %s] is not used: it is not the head, and has no weight", name)
 
 
 def _mixture(config: Config, output_dir: Path) -> tuple[Mixture, list[HeldOut]]:

@@ -48,3 +48,14 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     resolver = strategy.cluster_resolver
     return resolver.task_type in (None, "chief") or resolver.task_id == 0
+
+
+def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Raises ValueError if workers go on from different steps, as they do where they see different checkpoints."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    total = int(strategy.reduce("SUM", strategy.run(lambda: tf.constant(step, tf.int64)), axis=None))
+    if total != step * strategy.num_replicas_in_sync:
+        raise ValueError(
+            "[run] output_dir: expected a folder that all workers see, but they go on from different steps"
+        )

@@ -189,16 +189,20 @@ def test_another_model_flip_or_size_has_another_entry(model_path, photos, tmp_pa
     assert len({cache.key("m", "d", flip, size) for flip in (True, False) for size in ((8, 8), (8, 9))}) == 4
 
 
-def test_thresholds_and_facts_of_a_model_are_not_its_content(tmp_path):
-    model = export_model(network(5), tmp_path, 1, {})
+def test_thresholds_and_versions_of_a_model_are_not_its_content(tmp_path):
+    model = export_model(network(5), tmp_path, 1, {"template": "arcface"})
     before = model_hash(load_embedder(model))
     write_thresholds(model, {"LFW": {"best_accuracy": 0.3}})
     embedder = load_embedder(model)
     assert model_hash(embedder) == before
     assert embedder.facts["thresholds"] == {"LFW": {"best_accuracy": 0.3}}
+    # The graph is written with other names each time.
+    again = load_embedder(export_model(network(5), tmp_path, 2, {"template": "arcface", "loss": "cosface"}))
+    assert model_hash(again) == before
+    for other, name in ((network(6), "arcface"), (network(5), "mtcnn")):
+        assert model_hash(load_embedder(export_model(other, tmp_path, 3, {"template": name}))) != before
     [weights] = (model / "variables").glob("*.data*")
     weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
-    assert model_hash(embedder) != before
     with pytest.raises(ValueError, match="expected a whole SavedModel"):
         load_embedder(model)
     assert model_hash(GreyPixels()) is None

@@ -172,16 +172,10 @@ def test_where_nobody_is_held_out_the_dataset_is_as_it_was(dataset):
     assert (nobody.names, nobody.num_images) == ((), 0)
 
 
-def test_a_run_goes_on_with_the_people_it_began_with(dataset, tmp_path):
-    first, second = (held_out.set_apart("mine", dataset, share, 0)[1] for share in (0.4, 0.2))
+def test_who_is_held_out_is_noted_in_the_folder_of_a_run(dataset, tmp_path):
+    first = held_out.set_apart("mine", dataset, 0.4, 0)[1]
     assert first.num_images == sum(count for label, count in SETS if label >= 0 and PEOPLE[label] in OUT)
     held_out.write_names(tmp_path, [first])
     assert held_out.read_names(tmp_path) == list(first.names)
-    held_out.check_same(tmp_path, [first])
-    with pytest.raises(ValueError, match=f"expected the {len(OUT)} people to be held out .* got others"):
-        held_out.check_same(tmp_path, [second])
-    with pytest.raises(ValueError, match="start a new run"):
-        held_out.check_same(tmp_path, [])
     held_out.write_names(tmp_path, [])
     assert not list(tmp_path.iterdir())
-    held_out.check_same(tmp_path, [])

@@ -7,6 +7,7 @@ import pytest
 
 from keras_face import backbones, config, losses
 from keras_face.alignment import templates
+from keras_face.backbones.dropout import network_weights
 from keras_face.backend import keras, tf
 from keras_face.export import ServedModel, export_model, load_embedder, load_weights
 from keras_face.photos.images import standardise
@@ -50,6 +51,33 @@ def test_before_the_first_step_the_outputs_are_those_of_the_loaded_model(source,
         (weight.name for weight in fresh.weights), fresh.get_weights(), trained.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(mine, theirs, err_msg=name)
+    images = standardise(tf.constant(photos))
+    np.testing.assert_array_equal(fresh(images, training=False), trained(images, training=False))
+
+
+def counting_export(backbone, folder):
+    """Exports as earlier versions did: what dropout counts is among the weights."""
+    module = tf.Module()
+    module.weights_in_order = list(backbone.weights)
+    module.embed = tf.function(lambda images: images, input_signature=[tf.TensorSpec([1])])
+    tf.saved_model.save(module, str(folder / "export" / "3"))
+
+
+@pytest.mark.parametrize("dropouts", [(0.4, 0.0), (0.0, 0.4), (0.4, 0.2)])
+@pytest.mark.parametrize("source", ["export", "earlier export", "checkpoint"])
+def test_weights_go_over_to_a_network_with_another_dropout(source, dropouts, photos, tmp_path):
+    trained, fresh = (backbones.build("iresnet18", (16, 16, 3), 8, 0.1, dropout) for dropout in dropouts)
+    generator = np.random.default_rng(1)
+    for weight in network_weights(trained):
+        weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+    if source == "export":
+        export_model(ServedModel(trained), tmp_path / "export", 3, {})
+    elif source == "earlier export":
+        counting_export(trained, tmp_path)
+    else:
+        folder = tmp_path / "checkpoints"
+        tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=trained)).write(str(folder / "ckpt-3"))
+    load_weights(fresh, tmp_path)
     images = standardise(tf.constant(photos))
     np.testing.assert_array_equal(fresh(images, training=False), trained(images, training=False))
 

@@ -13,6 +13,7 @@ from keras_face.backend import tf
 from keras_face.config import LfwConfig, YtfConfig
 from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.results import Origin, verify
+from keras_face.training.checkpoints import Best
 from keras_face.training.evaluation_sets import EvaluationSets, Validated
 from keras_face.training.summaries import Summaries
 from keras_face.training.validation import Validation
@@ -90,10 +91,11 @@ class Kept:
     """Checkpoints that note at which steps the best is saved."""
 
     def __init__(self):
-        self.best_figures, self.steps = {"lfw": -1.0, "ytf": -1.0}, []
+        self.best, self.steps = None, []
 
-    def save_best(self, step):
-        self.steps.append(step)
+    def save_best(self, best):
+        self.best = best
+        self.steps.append(best.step)
 
 
 def validation_of(sets, summaries=None, best="last", checkpoints=None):
@@ -201,20 +203,43 @@ def test_no_photo_is_read_again_where_there_are_no_summaries(tmp_path, chief):
     assert bool(read) == chief
 
 
-def measured(accuracy):
-    return SimpleNamespace(measured=SimpleNamespace(result=SimpleNamespace(accuracy=accuracy, drawn=False)))
+def measured(accuracy, data="photos"):
+    of_set = {"drawn": False, "data": data, "protocol_hash": "h", "flip": True}
+    return SimpleNamespace(measured=SimpleNamespace(result=SimpleNamespace(accuracy=accuracy, **of_set)))
+
+
+def measured_as(**means):
+    """Returns stand-ins for test sets, which measure these accuracies."""
+    found = {name: measured(SimpleNamespace(mean=mean)) for name, mean in means.items()}
+    return SimpleNamespace(measure=lambda embedder: found)
 
 
 @pytest.mark.parametrize("best, kept", [("last", []), ("lfw", [1, 4]), ("ytf", [1, 2, 5]), ("either", [1, 2, 4, 5])])
 def test_a_model_is_kept_where_the_chosen_figure_is_the_best_so_far(best, kept):
     figures = [(0.6, 0.5), (0.5, 0.7), (0.6, 0.7), (0.8, 0.1), (0.7, 0.75)]
     checkpoints = Kept()
-    for step, pair in enumerate(figures, start=1):
-        found = {name: measured(SimpleNamespace(mean=mean)) for name, mean in zip(("lfw", "ytf"), pair, strict=True)}
-        sets = SimpleNamespace(measure=lambda embedder, found=found: found)
-        validation_of(sets, best=best, checkpoints=checkpoints).validate(step)
+    for step, (lfw, ytf) in enumerate(figures, start=1):
+        validation_of(measured_as(lfw=lfw, ytf=ytf), best=best, checkpoints=checkpoints).validate(step)
     assert checkpoints.steps == kept
-    assert checkpoints.best_figures == {"lfw": 0.8, "ytf": 0.75}
+    best_so_far = {"last": None, "lfw": {"lfw": 0.8}, "ytf": {"ytf": 0.75}, "either": {"lfw": 0.8, "ytf": 0.75}}[best]
+    assert (checkpoints.best and checkpoints.best.figures) == best_so_far
+
+
+def test_figures_of_a_start_that_kept_no_model_do_not_count():
+    """Figures 0.9 and 0.8 with `best = last`, and then 0.7 and 0.6 with `best = lfw`: a model comes out."""
+    checkpoints = Kept()
+    for step, (best, figure) in enumerate([("last", 0.9), ("last", 0.8), ("lfw", 0.7), ("lfw", 0.6)], start=1):
+        validation_of(measured_as(lfw=figure), best=best, checkpoints=checkpoints).validate(step)
+    assert checkpoints.best == Best(3, {"lfw": 0.7}, {"lfw": ["photos", "h", True]})
+
+
+def test_a_figure_on_another_test_set_does_not_count(caplog):
+    checkpoints = Kept()
+    validation_of(measured_as(lfw=0.9), best="lfw", checkpoints=checkpoints).validate(1)
+    others = SimpleNamespace(measure=lambda embedder: {"lfw": measured(SimpleNamespace(mean=0.6), "other photos")})
+    validation_of(others, best="lfw", checkpoints=checkpoints).validate(2)
+    assert checkpoints.best == Best(2, {"lfw": 0.6}, {"lfw": ["other photos", "h", True]})
+    assert "the best kept before, of step 1, does not count: its test set was another" in caplog.text
 
 
 def test_what_has_no_accuracy_is_no_figure_and_nothing_is_logged(caplog):
