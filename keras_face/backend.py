@@ -6,6 +6,7 @@ Keras 2 is needed by tensorflow-addons, and is faster here than Keras 3 (docs/de
 
 import importlib
 import os
+import re
 import sys
 import types
 import warnings
@@ -38,6 +39,12 @@ def _check_keras() -> None:
 
 
 _check_keras()
+
+
+def said_by(error: tf.errors.OpError) -> str:
+    """Returns what an error of TensorFlow says in one line, without the names of its own nodes."""
+    said = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\]|name: \S*", " ", error.message)
+    return " ".join(said.split())
 
 
 def addons() -> types.ModuleType:

@@ -1,5 +1,6 @@
 """How a command runs and ends: help, its summary, or one line for an error or a flag that has another name now."""
 
+import io
 import os
 import sys
 import warnings
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 from absl import app, flags, logging
 
 from keras_face.commands import usage
+from keras_face.commands.errors import one_line
 from keras_face.files import printable
 from keras_face.photos.limit import set_max_pixels
 
@@ -18,9 +20,9 @@ _MAY_BE_MEANT = ("config", "records", "model_path", "source", "output_dir")
 def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) -> None:
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
-    --help prints the docstring of the command's module and its flags, and ends in status 0. A ValueError, OSError,
-    ImportError or FloatingPointError becomes one line on stderr and status 1. Names of files, which may hold anything,
-    are shown as `files.printable`.
+    --help prints the docstring of the command's module and its flags, and ends in status 0. What the user can mend
+    becomes one line on stderr and status 1, see `errors.one_line`. Names of files, which may hold anything, are shown as
+    `files.printable`.
 
     Args:
         work: The command; returns a summary to print, or an exit status.
@@ -28,6 +30,9 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
     """
 
     def main(argv: list[str]) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         if len(argv) > 1:
             return refuse(argv[1])
         if flags.FLAGS["verbosity"].using_default_value:
@@ -37,8 +42,11 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
             set_max_pixels(int(flags.FLAGS["max_pixels"].value or 0))
         try:
             result = work()
-        except (ValueError, OSError, ImportError, FloatingPointError) as error:
-            print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        except Exception as error:
+            line = one_line(error)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

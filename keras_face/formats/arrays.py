@@ -104,6 +104,11 @@ def write_arrays(
         raise ValueError(
             f"{labels}: expected [{len(pixels)}] whole numbers or text, got {people.dtype} {list(people.shape)}"
         )
+    if people.dtype.kind == "i" and people.size and people.min() < 0:
+        raise ValueError(
+            f"{labels}: expected people, whole numbers from 0 on or text, got {people.min()} at photo "
+            f"{people.argmin()}: negative stands for an unknown person; leave these photos out"
+        )
     names, numbers = np.unique(people, return_inverse=True)
     identities = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
     count, height, width = pixels.shape[:3]

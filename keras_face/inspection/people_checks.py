@@ -10,6 +10,7 @@ from keras_face.inspection.findings import DROP, ERROR, LOOK, MOVE, NOTE, WARNIN
 from keras_face.inspection.photo_checks import mend
 from keras_face.inspection.sources import Photos
 from keras_face.records.mixture import ONE_PHOTO
+from keras_face.records.photos import RecordPhotos
 
 
 def photos_per_person(photos: Photos) -> np.ndarray:
@@ -27,8 +28,11 @@ def check_people(photos: Photos, min_photos: int = 2) -> list[Finding]:
     """
     findings = []
     counts = photos_per_person(photos)
-    if outside := np.flatnonzero(photos.labels >= len(photos.identities)).tolist():
-        what = f"{len(outside):,} photos have labels of {len(photos.identities)} or more, the number of identities"
+    lowest = -photos.info.num_sequences if isinstance(photos, RecordPhotos) else 0
+    if outside := np.flatnonzero((photos.labels >= len(photos.identities)) | (photos.labels < lowest)).tolist():
+        what = (
+            f"{len(outside):,} photos have labels outside [{lowest}, {len(photos.identities)}): training refuses them"
+        )
         found = [Entry(photos.photo_name(number), "", f"label {photos.labels[number]}") for number in outside]
         findings.append(Finding(ERROR, "label-range", what, mend(photos), found))
     if empty := np.flatnonzero(counts == 0).tolist():

@@ -1,12 +1,14 @@
 """The batches of a training, and the names of the photos in one that went wrong."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
 
 from keras_face.augmentation.augmentation import Augmentation
-from keras_face.backend import tf
+from keras_face.backend import said_by, tf
 from keras_face.config import AugmentationConfig, DataConfig, TrainingConfig
+from keras_face.records.faults import first_fault
 from keras_face.records.streams import Mixture, train_stream, unreadable
 
 
@@ -73,14 +75,20 @@ class Batches:
     def next_of(self, iterator: Iterator, step: int) -> Any:
         """Returns what an iterator over the stream gives for a step.
 
-        Raises: ValueError that names the step, counted from 1 as in the log, and the photos that cannot be decoded.
+        Raises: ValueError that names the step, counted from 1 as in the log, and the photos that cannot be decoded, or
+            the record that is damaged or none that training takes.
         """
         try:
             return next(iterator)
-        except tf.errors.InvalidArgumentError as error:
+        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+            raise ValueError(f"step {step + 1}: {self._reason(step, error)}") from None
+
+    def _reason(self, step: int, error: tf.errors.OpError) -> str:
+        """Returns why there is no batch of a step."""
+        with contextlib.suppress(tf.errors.OpError):  # the records themselves cannot be read
             names = unreadable(self._mixture, step=step, **self._order)
-            reason = f"photos that cannot be decoded: {', '.join(names)}" if names else error.message.split("\n")[0]
-            raise ValueError(f"step {step + 1}: {reason}") from None
+            return f"photos that cannot be decoded: {', '.join(names)}" if names else said_by(error)
+        return next(filter(None, map(first_fault, self._mixture.datasets)), None) or said_by(error)
 
     def names(self, step: int) -> list[str]:
         """Returns the names of the photos of a step."""

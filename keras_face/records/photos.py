@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_face.backend import tf
+from keras_face.backend import said_by, tf
 from keras_face.records.dataset import RECORD_OVERHEAD, open_dataset, parse
+from keras_face.records.faults import first_fault
 
 _HEADER = 12  # bytes of a TFRecord before its content
 
@@ -57,12 +58,16 @@ class RecordPhotos:
         try:
             for batch in batches:
                 images = batch["images"].flat_values.numpy()
+                labels = np.repeat(batch["label"].numpy(), batch["images"].row_lengths().numpy())
+                if not np.array_equal(labels, self.labels[done : done + len(labels)]):
+                    raise ValueError(
+                        first_fault(self.info) or f"{self.path}: expected the labels of index.npy, got others"
+                    )
                 done += len(images)
                 yield from images
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise ValueError(
-                f"{self.path}: a record is damaged on disk, after {done} photos; write the dataset again"
-            ) from error
+            fault = first_fault(self.info) or f"{self.path}: a record cannot be read: {said_by(error)}"
+            raise ValueError(f"{fault} (after {done} photos of the dataset)") from None
 
     def read(self, number: int) -> bytes:
         """Returns the encoded photo of a number."""

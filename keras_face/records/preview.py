@@ -7,10 +7,11 @@ import numpy as np
 
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import tf
+from keras_face.config import AugmentationConfig, DataConfig, TrainingConfig
 from keras_face.photos import images
 from keras_face.photos.sheet import grid, write, written
+from keras_face.records.batches import Batches
 from keras_face.records.mixture import Mixture
-from keras_face.records.streams import train_stream
 
 _TEXT_WIDTH = 240  # pixels
 
@@ -39,14 +40,16 @@ def write_preview(
         seed: Of the choice of photos and of the augmentations, >= 0.
 
     Raises:
-        ValueError: An argument is out of range.
+        ValueError: An argument is out of range, or a photo or a record is damaged.
         OSError: The PNG cannot be written.
     """
     if rows < 1 or columns < 2:
         raise ValueError(f"expected rows >= 1 and columns >= 2, got {rows} and {columns}")
     size, buffer = crop_from or image_size, max(64, 4 * rows)
-    stream = train_stream(mixture, batch_size=rows, seed=seed, image_size=size, shuffle_buffer=buffer)
-    batch = next(stream.take(1).as_numpy_iterator())
+    data = DataConfig(image_size=tuple(size), shuffle_buffer=buffer)
+    training, plain_photos = TrainingConfig(batch_size=rows, steps=1), AugmentationConfig(flip=0.0)
+    batches = Batches(mixture, training, data, plain_photos, seed=seed, num_replicas=1)
+    batch = batches.next_of(batches.stream(0).take(1).as_numpy_iterator(), 0)
     whole = np.repeat(batch["images"], columns - 1, axis=0)
     seeds = np.stack(np.broadcast_arrays(seed, np.arange(len(whole))), axis=1).astype(np.int64)
     augmented = tf.function(augmentation.each, autograph=False)(tf.constant(whole), tf.constant(seeds))

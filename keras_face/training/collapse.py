@@ -55,7 +55,7 @@ class CollapseAlarm:
         return collapsed
 
 
-def alarm_for(loss_layers: Mapping[str, keras.layers.Layer]) -> CollapseAlarm | None:
+def collapse_alarm(loss_layers: Mapping[str, keras.layers.Layer]) -> CollapseAlarm | None:
     """Returns the alarm for the first triplet loss among those of a model, by name; None if there is none."""
     for name, layer in loss_layers.items():
         if isinstance(layer, HardestTriplet):

@@ -178,11 +178,19 @@ class FaceModel(keras.Model):
             the nearest, margin not counted) and `target_cosine` (mean cosine to the own prototype); with a mask
             `teacher_mask`; with a loss of hardest triplets, over the anchors that count, `active_triplets` (the share
             whose negative is not farther than the positive by the margin), `positive_distance` and `negative_distance`
-            (to the hardest ones).
+            (to the hardest ones); in float16 `loss_scale`, and `skipped`, 1 where the update was, as its gradient was
+            infinite, else 0.
         """
+        scale_before = self.optimizer.loss_scale if self._scales_loss else None
         sums = self._update(batch)
         counts = {name: sums.pop(name) for name in _COUNTS if name in sums}
-        return {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+        seen = {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+        if self._scales_loss:
+            scale = self.optimizer.loss_scale
+            # Where it is not skipped the count of good steps goes up, or the scale does.
+            skipped = tf.logical_and(self.optimizer.dynamic_counter == 0, scale <= scale_before)
+            seen |= {"loss_scale": scale, "skipped": tf.cast(skipped, tf.float32)}
+        return seen
 
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Makes one update, and returns the sums over the global batch of what it saw, and what they are sums over."""

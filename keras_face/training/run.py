@@ -17,12 +17,12 @@ from keras_face.records import prepare
 from keras_face.records.batches import Batches
 from keras_face.records.held_out import HeldOut, write_names
 from keras_face.records.streams import Mixture, mix, mixing_table
-from keras_face.training import fine_tuning, held_out, named_prototypes, optimizers
+from keras_face.training import fine_tuning, held_out, named_prototypes, optimizers, void
+from keras_face.training.alarms import Alarm, alarm_for
 from keras_face.training.build_backbone import build_backbone, check_backbone_name, precision
 from keras_face.training.build_losses import build_losses, unused_losses
 from keras_face.training.building import build_model
 from keras_face.training.checkpoints import Checkpoints
-from keras_face.training.collapse import CollapseAlarm, alarm_for
 from keras_face.training.console import ConsoleLine
 from keras_face.training.evaluation_sets import EvaluationSets
 from keras_face.training.feed import Feed
@@ -66,6 +66,7 @@ def train(config: Config) -> dict[str, Any]:
     strategy = build_strategy(run)
     chief = is_chief(strategy)
     check_backbone_name(config.model)
+    void.check_comparisons(config)
     build_losses(
         config.loss, config.losses, num_identities=3, num_sequences=0, has_teacher=bool(config.teacher.model_path)
     )
@@ -104,6 +105,7 @@ def train(config: Config) -> dict[str, Any]:
 
         # 4. The model and all else that is restored, freshly drawn; only then can anything be restored into it.
         schedule = optimizers.schedule(config.schedule, batches.steps, training.batch_size)
+        void.tell_schedule(schedule, batches.steps, training.batch_size, config.optimizer.ema)
         with strategy.scope():
             teacher = read_teacher(config.teacher, config.loss_weights, identities, template)
             model = build_model(config, mixture, schedule, teacher)
@@ -158,7 +160,7 @@ def train(config: Config) -> dict[str, Any]:
                 checkpoints=checkpoints,
                 validation=validation,
                 summaries=StepSummaries(summaries, training, schedule, model, strategy),
-                alarm=alarm_for(model.loss_layers),
+                alarm=alarm_for(model.loss_layers, run.precision),
                 shown=chief,
             )
 
@@ -194,7 +196,7 @@ def loop(
     checkpoints: Checkpoints,
     validation: Validation,
     summaries: StepSummaries,
-    alarm: CollapseAlarm | None = None,
+    alarm: Alarm | None = None,
     shown: bool = True,
 ) -> float | None:
     """Trains from the step of the checkpoints to the last, and returns the photos a second after the first step.

@@ -133,6 +133,8 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yields `[section] key` with the old and the new value of all keys that both have and that differ."""
+    if not before:  # not known
+        return
     old, new = dict(_flat(before)), dict(_flat(now))
     for key, value in new.items():
         if key in old and old[key] != value:

@@ -1,0 +1,64 @@
+"""Settings that would train nothing, or not what they say: refused, or told before the first step."""
+
+import logging
+
+from keras_face.config import Config
+from keras_face.losses.registry import BETWEEN_EXAMPLES
+from keras_face.training.optimizers import BATCH_OF_LR_STEPS, Schedule
+
+logger = logging.getLogger("keras_face")
+
+
+def check_comparisons(config: Config) -> None:
+    """Raises ValueError if a loss between examples would find nobody to compare in a batch.
+
+    It needs two photos of a person, and two people, in each part that a batch is computed in.
+    """
+    names = [name for name in config.loss_weights if name in BETWEEN_EXAMPLES]
+    if not names:
+        return
+    photos, parts = config.data.images_per_identity, config.optimizer.accumulation_steps
+    if photos < 2:
+        raise ValueError(
+            f"[data] images_per_identity: expected 2 or more for [loss {names[0]}], which compares photos of one person, "
+            f"got {photos}"
+        )
+    in_part = config.training.batch_size // parts
+    if in_part < 2 * photos:
+        raise ValueError(
+            f"[training] batch_size: expected two people or more in each part of a batch for [loss {names[0]}], which "
+            f"compares them: {2 * photos * parts} or more ([data] images_per_identity {photos} * [optimizer] "
+            f"accumulation_steps {parts} * 2), got {config.training.batch_size}"
+        )
+
+
+def tell_schedule(schedule: Schedule, steps: int, batch_size: int, average_decay: float) -> None:
+    """Logs the learning rates of a run, and warns of what it ends too early for.
+
+    Args:
+        schedule: Learning rate of each step, counted from 0.
+        steps: Of the run.
+        batch_size: Of the run.
+        average_decay: `[optimizer] ema`.
+    """
+    starts = [0, *(min(schedule.warmup_steps, steps - 1),) * bool(schedule.warmup_steps), *schedule.boundaries, steps - 1]
+    rates = {start: float(schedule(start)) for start in sorted(set(starts)) if start < steps}
+    logger.info("learning rate: %s", ", ".join(f"{rate:.3g} at step {start + 1}" for start, rate in rates.items()))
+    last = f"at the last step, {steps}, the learning rate is {rates[steps - 1]:.3g}"
+    late = [boundary for boundary in schedule.boundaries if boundary >= steps]
+    if late:
+        logger.warning(
+            "[schedule] lr_steps: %s of the %d changes come after the end (batches of %d count as %.3g of %d, so that they "
+            "are due at steps %s): %s",
+            *("all" if len(late) == len(schedule.boundaries) else len(late), len(schedule.boundaries)),
+            *(batch_size, batch_size / BATCH_OF_LR_STEPS, BATCH_OF_LR_STEPS),
+            *(", ".join(map(str, schedule.boundaries)), last),
+        )
+    if schedule.warmup_steps >= steps:
+        logger.warning("[schedule] warmup_steps: the warm-up of %d steps is longer than the run: %s", schedule.warmup_steps, last)
+    reached = steps / (steps + 9)  # after the update number steps - 1, see WeightAverage
+    if average_decay > reached:
+        logger.warning(
+            "[optimizer] ema: the run is too short for %g: at its last step, %d, the decay of the average is %.3g",
+            *(average_decay, steps, reached),
+        )
