@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from keras_face.backend import keras
-from keras_face.losses.registry import BETWEEN_EXAMPLES
+from keras_face.losses.entries import BETWEEN_EXAMPLES
 from keras_face.training.collapse import CollapseAlarm, collapse_alarm
 
 logger = logging.getLogger("keras_face")
@@ -61,9 +61,9 @@ class SkippedUpdates:
         self._skipped = self._skipped + 1 if numbers["skipped"] else 0
         if self._skipped >= self._most:
             raise FloatingPointError(
-                f"step {step}: the last {self._skipped} updates were skipped, as gradients are infinite in float16, with "
-                f"a loss scale of {numbers['loss_scale']:g} still: nothing is trained; [run] precision bfloat16 has the "
-                "range of float32, or lower the weights and scales of the losses"
+                f"step {step}: the last {self._skipped} updates were skipped, as gradients are infinite in float16, "
+                f"even at a loss scale of {numbers['loss_scale']:g}: nothing is trained; try [run] precision bfloat16, "
+                "which has the range of float32, or lower the weights of the losses"
             )
         return False
 
@@ -76,7 +76,8 @@ class Alarms:
 
     def update(self, step: int, numbers: Mapping[str, float]) -> bool:
         """Takes in the numbers of a step, and returns whether the embeddings look collapsed."""
-        return any([alarm.update(step, numbers) for alarm in self._alarms])
+        collapsed = [alarm.update(step, numbers) for alarm in self._alarms]  # each of them sees every step
+        return any(collapsed)
 
 
 def alarm_for(loss_layers: Mapping[str, keras.layers.Layer], precision: str) -> Alarm | None:

@@ -3,7 +3,7 @@
 import logging
 
 from keras_face.config import Config
-from keras_face.losses.registry import BETWEEN_EXAMPLES
+from keras_face.losses.entries import BETWEEN_EXAMPLES
 from keras_face.training.optimizers import BATCH_OF_LR_STEPS, Schedule
 
 logger = logging.getLogger("keras_face")
@@ -20,11 +20,10 @@ def check_comparisons(config: Config) -> None:
     photos, parts = config.data.images_per_identity, config.optimizer.accumulation_steps
     if photos < 2:
         raise ValueError(
-            f"[data] images_per_identity: expected 2 or more for [loss {names[0]}], which compares photos of one person, "
-            f"got {photos}"
+            f"[data] images_per_identity: expected 2 or more for [loss {names[0]}], which compares photos of one "
+            f"person, got {photos}"
         )
-    in_part = config.training.batch_size // parts
-    if in_part < 2 * photos:
+    if config.training.batch_size // parts < 2 * photos:
         raise ValueError(
             f"[training] batch_size: expected two people or more in each part of a batch for [loss {names[0]}], which "
             f"compares them: {2 * photos * parts} or more ([data] images_per_identity {photos} * [optimizer] "
@@ -41,22 +40,21 @@ def tell_schedule(schedule: Schedule, steps: int, batch_size: int, average_decay
         batch_size: Of the run.
         average_decay: `[optimizer] ema`.
     """
-    starts = [0, *(min(schedule.warmup_steps, steps - 1),) * bool(schedule.warmup_steps), *schedule.boundaries, steps - 1]
-    rates = {start: float(schedule(start)) for start in sorted(set(starts)) if start < steps}
-    logger.info("learning rate: %s", ", ".join(f"{rate:.3g} at step {start + 1}" for start, rate in rates.items()))
+    told = {0, schedule.warmup_steps, *schedule.boundaries, steps - 1}
+    rates = {step: float(schedule(step)) for step in sorted(told) if step < steps}
+    logger.info("learning rate: %s", ", ".join(f"{rate:.3g} at step {step + 1}" for step, rate in rates.items()))
     last = f"at the last step, {steps}, the learning rate is {rates[steps - 1]:.3g}"
-    late = [boundary for boundary in schedule.boundaries if boundary >= steps]
-    if late:
+    changes = schedule.boundaries
+    if late := sum(boundary >= steps for boundary in changes):
         logger.warning(
-            "[schedule] lr_steps: %s of the %d changes come after the end (batches of %d count as %.3g of %d, so that they "
-            "are due at steps %s): %s",
-            *("all" if len(late) == len(schedule.boundaries) else len(late), len(schedule.boundaries)),
-            *(batch_size, batch_size / BATCH_OF_LR_STEPS, BATCH_OF_LR_STEPS),
-            *(", ".join(map(str, schedule.boundaries)), last),
+            "[schedule] lr_steps, which are for batches of %d, are %s in batches of %d: %s of the changes come after "
+            "the end; %s",
+            *(BATCH_OF_LR_STEPS, ", ".join(map(str, changes)), batch_size),
+            *("all" if late == len(changes) else late, last),
         )
     if schedule.warmup_steps >= steps:
-        logger.warning("[schedule] warmup_steps: the warm-up of %d steps is longer than the run: %s", schedule.warmup_steps, last)
-    reached = steps / (steps + 9)  # after the update number steps - 1, see WeightAverage
+        logger.warning("[schedule] warmup_steps: %d are more than the run has; %s", *(schedule.warmup_steps, last))
+    reached = steps / (steps + 9)  # at the last step, see WeightAverage
     if average_decay > reached:
         logger.warning(
             "[optimizer] ema: the run is too short for %g: at its last step, %d, the decay of the average is %.3g",

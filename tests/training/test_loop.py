@@ -1,5 +1,6 @@
 """The loop with stand-ins for all that it works with: no network and no photos."""
 
+import contextlib
 import logging
 import math
 import signal
@@ -158,19 +159,42 @@ def test_the_alarm_sees_every_step_and_is_shown():
     assert [numbers["collapsed"] for numbers in shown] == [0.0, 0.0, 1.0, 1.0]
 
 
-def test_sigterm_is_noted_within_and_ends_the_program_as_before_afterwards():
-    came = []
-    before = signal.signal(signal.SIGTERM, lambda *_: came.append("before"))
+@contextlib.contextmanager
+def handled(number, handler):
+    """Within it a signal has another handler."""
+    before = signal.signal(number, handler)
     try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_noted_within_and_ends_the_program_as_before_afterwards(number):
+    came = []
+    with handled(number, lambda *_: came.append("before")):
         with Termination() as termination:
             assert not termination.asked
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
             assert termination.asked
         assert came == []
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
         assert came == ["before"]
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_sigint_ends_at_once_but_not_a_second_sigterm():
+    with Termination() as termination:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert termination.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_from_outside_stays_so():
+    with handled(signal.SIGHUP, signal.SIG_IGN), Termination() as termination:  # as `nohup` has it
+        signal.raise_signal(signal.SIGHUP)
+        assert not termination.asked
 
 
 def test_sigterm_during_a_step_ends_the_run_after_that_step(one_replica):
