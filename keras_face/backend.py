@@ -41,9 +41,9 @@ def _check_keras() -> None:
 _check_keras()
 
 
-def said_by(error: tf.errors.OpError) -> str:
+def said_by(error: Exception) -> str:
     """Returns what an error of TensorFlow says in one line, without the names of its own nodes."""
-    said = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\]|name: \S*", " ", error.message)
+    said = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\]|name: \S*", " ", getattr(error, "message", None) or str(error))
     return " ".join(said.split())
 
 

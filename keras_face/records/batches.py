@@ -8,7 +8,7 @@ from typing import Any
 from keras_face.augmentation.augmentation import Augmentation
 from keras_face.backend import said_by, tf
 from keras_face.config import AugmentationConfig, DataConfig, TrainingConfig
-from keras_face.records.faults import first_fault
+from keras_face.records.faults import UNREADABLE, first_fault
 from keras_face.records.streams import Mixture, train_stream, unreadable
 
 
@@ -80,12 +80,12 @@ class Batches:
         """
         try:
             return next(iterator)
-        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"step {step + 1}: {self._reason(step, error)}") from None
 
-    def _reason(self, step: int, error: tf.errors.OpError) -> str:
+    def _reason(self, step: int, error: Exception) -> str:
         """Returns why there is no batch of a step."""
-        with contextlib.suppress(tf.errors.OpError):  # the records themselves cannot be read
+        with contextlib.suppress(*UNREADABLE):  # the records themselves cannot be read
             names = unreadable(self._mixture, step=step, **self._order)
             return f"photos that cannot be decoded: {', '.join(names)}" if names else said_by(error)
         return next(filter(None, map(first_fault, self._mixture.datasets)), None) or said_by(error)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from keras_face.backend import said_by, tf
 from keras_face.records.dataset import DatasetInfo
 
+# What reading records ends with: the last where TensorFlow's message repeats bytes of them that are no text.
+UNREADABLE = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError)
 _KINDS = {"images": "bytes_list", "label": "int64_list", "name": "bytes_list"}
 
 

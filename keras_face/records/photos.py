@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_face.backend import said_by, tf
 from keras_face.records.dataset import RECORD_OVERHEAD, open_dataset, parse
-from keras_face.records.faults import first_fault
+from keras_face.records.faults import UNREADABLE, first_fault
 
 _HEADER = 12  # bytes of a TFRecord before its content
 
@@ -65,7 +65,7 @@ class RecordPhotos:
                     )
                 done += len(images)
                 yield from images
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        except UNREADABLE as error:
             fault = first_fault(self.info) or f"{self.path}: a record cannot be read: {said_by(error)}"
             raise ValueError(f"{fault} (after {done} photos of the dataset)") from None
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ class Summaries:
     """TensorBoard event files of a run: scalars, histograms, sheets of crops and texts."""
 
     def __init__(self, folder: str | os.PathLike):
+        Path(folder).mkdir(parents=True, exist_ok=True)  # TensorFlow would not say which folder it cannot make
         self._writer = tf.summary.create_file_writer(os.fspath(folder))
 
     def scalars(self, step: int, numbers: Mapping[str, float], group: str) -> None:
