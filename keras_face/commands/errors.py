@@ -3,6 +3,7 @@
 import re
 
 from keras_face.backend import said_by, tf
+from keras_face.files import printable
 
 # What the system says of a file, as TensorFlow repeats it.
 _OF_A_FILE = re.compile(
@@ -19,17 +20,15 @@ def one_line(error: BaseException) -> str | None:
     Files, settings and data are the user's, and so are workers that end and memory that is not enough.
     """
     if isinstance(error, (ValueError, OSError, ImportError, FloatingPointError)):
-        return printable(str(error))
+        return _line(str(error))
     if isinstance(error, tf.errors.OpError):
         found = _of_tensorflow(error)
-        return None if found is None else printable(found)
+        return None if found is None else _line(found)
     return None
 
 
-def printable(text: str) -> str:
-    """Returns a text in one line, with what a terminal would take for a command written out."""
-    line = " ".join(text.split())
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+def _line(text: str) -> str:
+    return printable(" ".join(text.split()))
 
 
 def _of_tensorflow(error: tf.errors.OpError) -> str | None:

@@ -21,8 +21,8 @@ def run(work: Callable[[], object], renamed: Mapping[str, str] | None = None) ->
     """Runs a command and ends the process: prints what it returns, or exits with it where that is a status.
 
     --help prints the docstring of the command's module and its flags, and ends in status 0. What the user can mend
-    becomes one line on stderr and status 1, see `errors.one_line`. Names of files, which may hold anything, are shown as
-    `files.printable`.
+    becomes one line on stderr and status 1, see `errors.one_line`. Names of files, which may hold anything, are shown
+    as `files.printable`.
 
     Args:
         work: The command; returns a summary to print, or an exit status.

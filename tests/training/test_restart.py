@@ -1,5 +1,6 @@
 """Runs that are started again: on a damaged checkpoint, with other settings, on another run's folder."""
 
+import json
 import logging
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 from keras_face import config
 from keras_face.backend import tf
 from keras_face.training.run import train
-from keras_face.training.run_lock import held
+from keras_face.training.run_lock import held, scratch_of_worker
 
 TINY = [
     "run.strategy=one_device",
@@ -88,3 +89,20 @@ def test_a_folder_in_which_another_run_is_at_work_is_refused_by_its_process(agai
         run(again)
     with held(again):  # it was given back
         pass
+
+
+def test_a_worker_writes_where_nobody_reads_and_what_a_killed_one_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+
+    def scratch(task, output_dir="out"):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {}, "task": {"type": "worker", "index": task}}))
+        return scratch_of_worker(tmp_path / output_dir)
+
+    with scratch(1) as first, scratch(2) as second:
+        assert first != second  # of one run on one machine
+    assert not list(tmp_path.iterdir())
+    (first / "checkpoints").mkdir(parents=True)  # by a worker that was killed
+    with scratch(1) as again:
+        assert again == first
+        assert not (again / "checkpoints").exists()
+    assert not list(tmp_path.iterdir())
