@@ -21,13 +21,13 @@ from keras_face.backend import tf
 logger = logging.getLogger("keras_face")
 
 _SEAL, _UNFINISHED = ".seal.json", ".unfinished"
-_NUMBERED = re.compile(r"ckpt-(\d+)(\.(index|data-\d+-of-\d+|seal\.json|unfinished)|_temp)")
+_OWN = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+|seal\.json)")
+_LEFT = re.compile(r"\.?ckpt-(\d+)(\.unfinished|_temp|\.seal\.json\.incomplete)")
 
 
 def prefixes(folder: str | os.PathLike) -> list[Path]:
     """Returns the checkpoints of which a folder has at least a file, whole or not, the newest first."""
-    found = {int(match.group(1)) for name in _names(folder) if (match := _NUMBERED.fullmatch(name))}
-    return [Path(folder, f"ckpt-{number}") for number in sorted(found, reverse=True)]
+    return _numbered(folder, _OWN)
 
 
 def newest_whole(folder: str | os.PathLike) -> Path | None:
@@ -37,6 +37,8 @@ def newest_whole(folder: str | os.PathLike) -> Path | None:
     """
     passed = []
     for prefix in prefixes(folder):
+        if _is_unfinished(prefix):
+            continue
         if (wrong := damage(prefix)) is None:
             for line in passed:
                 logger.warning("passed over: %s", line)
@@ -102,7 +104,7 @@ def written(prefix: Path, facts: Mapping[str, Any], others: Sequence[Path] = ())
     try:
         _beside(prefix, _SEAL).unlink(missing_ok=True)  # of a damaged one that is written over
         yield
-        own = [path for path in _files(prefix) if path != unfinished]
+        own = _files(prefix, _OWN)
         sums = {
             os.path.relpath(path, prefix.parent): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in [*own, *others]
@@ -117,33 +119,44 @@ def written(prefix: Path, facts: Mapping[str, Any], others: Sequence[Path] = ())
 
 def remove(prefix: Path) -> None:
     """Removes all files of a checkpoint."""
-    for path in _files(prefix):  # the mark of an unfinished one is the last, so that a kill leaves it
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    for path in [*_files(prefix, _OWN), *_files(prefix, _LEFT)]:  # the mark of an unfinished one after its files
+        _remove(path)
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
     """Removes what a run that was killed while it wrote a checkpoint has left of that one."""
-    for prefix in prefixes(folder):
-        unfinished, temporary = _beside(prefix, _UNFINISHED), _beside(prefix, "_temp")
-        if unfinished.exists() and (not _beside(prefix, _SEAL).exists() or damage(prefix)):
+    for prefix in _numbered(folder, _LEFT):
+        if _is_unfinished(prefix):
             logger.info("removed %s, which a run that was killed had not finished", prefix)
             remove(prefix)
-        unfinished.unlink(missing_ok=True)
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
+        for path in _files(prefix, _LEFT):
+            _remove(path)
 
 
 def _names(folder: str | os.PathLike) -> list[str]:
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
-def _files(prefix: Path) -> list[Path]:
-    """Returns the files of a checkpoint that are there, the mark of an unfinished one last."""
-    own = [name for name in _names(prefix.parent) if (m := _NUMBERED.fullmatch(name)) and f"ckpt-{m[1]}" == prefix.name]
-    return [prefix.parent / name for name in sorted(own, key=lambda name: (name.endswith(_UNFINISHED), name))]
+def _numbered(folder: str | os.PathLike, pattern: re.Pattern[str]) -> list[Path]:
+    found = {int(match[1]) for name in _names(folder) if (match := pattern.fullmatch(name))}
+    return [Path(folder, f"ckpt-{number}") for number in sorted(found, reverse=True)]
+
+
+def _files(prefix: Path, pattern: re.Pattern[str]) -> list[Path]:
+    names = [each for each in _names(prefix.parent) if (m := pattern.fullmatch(each)) and f"ckpt-{m[1]}" == prefix.name]
+    return [prefix.parent / name for name in sorted(names)]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _is_unfinished(prefix: Path) -> bool:
+    """Returns whether a checkpoint was not yet whole when the run that wrote it was killed."""
+    return _beside(prefix, _UNFINISHED).exists() and (not _beside(prefix, _SEAL).exists() or damage(prefix) is not None)
 
 
 def _beside(prefix: Path, ending: str) -> Path:

@@ -34,7 +34,7 @@ from keras_face.training.plugins import import_plugins
 from keras_face.training.run_facts import run_facts
 from keras_face.training.run_lock import held, scratch_of_worker
 from keras_face.training.step_summaries import StepSummaries
-from keras_face.training.strategy import build_strategy, check_same_step, is_chief
+from keras_face.training.strategy import build_strategy, check_same_step, chief_first, is_chief
 from keras_face.training.summaries import Summaries
 from keras_face.training.teacher import read_teacher
 from keras_face.training.termination import TERMINATED, Termination
@@ -83,7 +83,9 @@ def train(config: Config) -> dict[str, Any]:
 
         # 3. The data: what is not there as records yet is drawn or written first.
         held_out.warn_if_nothing_is_measured(config)
-        mixture, apart = _mixture(config, output_dir)
+        with chief_first(strategy):
+            mixture, apart = _mixture(config, output_dir)
+            lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, run.seed, output_dir)
         template = input_template(config.data, mixture)
         if config.augmentation.mask:
             warn_of_masks(config.data, mixture)
@@ -98,7 +100,6 @@ def train(config: Config) -> dict[str, Any]:
             accumulation_steps=config.optimizer.accumulation_steps,
         )
         warn_of_little(mixture, training.batch_size)
-        lfw, ytf = prepare.test_sections(config.lfw, config.ytf, config.synthetic, run.seed, output_dir)
         own_people = held_out.test_set(config, apart)
         sets = EvaluationSets(lfw, ytf, own_people, flip=config.validation.flip)
         mean_images = _mean_images(config.latse, output_dir, len(identities), config.data.image_size, run.seed)

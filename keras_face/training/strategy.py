@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from keras_face.backend import tf
 from keras_face.config import RunConfig
@@ -44,7 +45,7 @@ def build_strategy(config: RunConfig) -> tf.distribute.Strategy:
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether this process is the one of several workers that writes what a run leaves; alone it is."""
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    if not _several(strategy):
         return True
     resolver = strategy.cluster_resolver
     return resolver.task_type in (None, "chief") or resolver.task_id == 0
@@ -52,10 +53,27 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
     """Raises ValueError if workers go on from different steps, as they do where they see different checkpoints."""
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return
-    total = int(strategy.reduce("SUM", strategy.run(lambda: tf.constant(step, tf.int64)), axis=None))
-    if total != step * strategy.num_replicas_in_sync:
+    if _several(strategy) and _total(strategy, step) != step * strategy.num_replicas_in_sync:
         raise ValueError(
             "[run] output_dir: expected a folder that all workers see, but they go on from different steps"
         )
+
+
+@contextlib.contextmanager
+def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Within it one of several workers is alone: the chief, and then the others, who find what it wrote."""
+    first = is_chief(strategy)
+    if _several(strategy) and not first:
+        _total(strategy, 0)
+    yield
+    if _several(strategy) and first:
+        _total(strategy, 0)
+
+
+def _several(strategy: tf.distribute.Strategy) -> bool:
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _total(strategy: tf.distribute.Strategy, number: int) -> int:
+    """Returns the sum of a number over all replicas; all workers wait here for each other."""
+    return int(strategy.reduce("SUM", strategy.run(lambda: tf.constant(number, tf.int64)), axis=None))
