@@ -106,3 +106,17 @@ def test_a_worker_writes_where_nobody_reads_and_what_a_killed_one_left_is_remove
         assert again == first
         assert not (again / "checkpoints").exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_float16_training_whose_updates_are_all_skipped_is_no_success(tmp_path):
+    with pytest.raises(
+        FloatingPointError, match="^step 20: the last 20 updates were skipped, as gradients are infinite"
+    ):
+        run(
+            tmp_path,
+            "run.precision=float16",
+            "loss arcface.weight=1e9",
+            "optimizer.clip_norm=5",
+            "training.steps=20",
+            "training.ckpt_interval=20",
+        )
