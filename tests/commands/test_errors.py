@@ -1,11 +1,13 @@
 """Errors as one line, and those that stay tracebacks."""
 
+import logging
 import resource
 
 import pytest
 
 from keras_face.backend import tf
 from keras_face.commands.errors import one_line
+from keras_face.training.log import log_to
 from keras_face.training.summaries import Summaries
 
 
@@ -69,3 +71,13 @@ def test_summaries_that_cannot_be_written_are_named(tmp_path):
     with pytest.raises(OSError, match="File exists") as raised:
         Summaries(tmp_path / "summaries")
     assert f"{tmp_path}/summaries" in one_line(raised.value)
+
+
+def test_a_log_on_a_full_disk_is_named(tmp_path, small_files):
+    def logged():
+        with log_to(tmp_path):
+            logging.getLogger("keras_face").info("x" * 2000)
+
+    with pytest.raises(OSError, match="File too large") as raised:
+        logged()
+    assert one_line(raised.value) == f"[Errno 27] File too large: '{tmp_path}/train.log'"

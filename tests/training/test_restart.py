@@ -110,7 +110,7 @@ def test_a_worker_writes_where_nobody_reads_and_what_a_killed_one_left_is_remove
 
 def test_a_float16_training_whose_updates_are_all_skipped_is_no_success(tmp_path):
     with pytest.raises(
-        FloatingPointError, match="^step 20: the last 20 updates were skipped, as gradients are infinite"
+        FloatingPointError, match=r"^step 20: the last 20 updates were skipped, as gradients are infinite"
     ):
         run(
             tmp_path,
