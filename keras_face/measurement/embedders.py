@@ -10,7 +10,8 @@ import numpy as np
 from keras_face.export import Embedder, EmbedderLike, exported_weights
 from keras_face.photos.luminance import LUMINANCE
 
-_FACTS = ("backbone", "standardise", "image_size", "template", "colour_order")
+# What they are where an export of an earlier version does not say them.
+_FACTS = {"backbone": None, "image_size": None, "template": None, "colour_order": "rgb", "pixel_divisor": 128.0}
 
 
 class GreyPixels:
@@ -46,7 +47,7 @@ def model_hash(embedder: EmbedderLike) -> str | None:
     """
     if not isinstance(embedder, Embedder):
         return None
-    makes = {key: embedder.facts.get(key) for key in _FACTS}
+    makes = {key: embedder.facts.get(key, default) for key, default in _FACTS.items()}
     found = hashlib.sha256(json.dumps(makes, sort_keys=True).encode())
     for weight in exported_weights(Path(embedder.name) / "variables" / "variables"):
         found.update(f"{weight.dtype} {weight.shape}\0".encode())

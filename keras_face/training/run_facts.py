@@ -25,6 +25,7 @@ _FIXED = {
     "[model] width": _ELSEWHERE,
     "[model] embedding_size": _ELSEWHERE,
     "[data] image_size": _ELSEWHERE,
+    "[data] standardise": _ELSEWHERE,
     "[model] frozen_stages": _FROM_HERE,
     "[loss] head": _FROM_HERE,
     "[optimizer] name": _FROM_HERE,
