@@ -128,6 +128,18 @@ def test_the_warm_up_requests_are_those_that_tf_serving_reads(exported):
     assert model(images).shape == (1, EMBEDDING)
 
 
+def test_no_images_are_no_embeddings(exported):
+    signatures = tf.saved_model.load(str(exported[1])).signatures
+    for found in (
+        signatures["serving_default"](images=tf.zeros([0, HEIGHT, WIDTH, 3], tf.uint8)),
+        signatures["serving_bytes"](image_bytes=tf.zeros([0], tf.string)),
+    ):
+        assert {name: tuple(value.shape) for name, value in found.items()} == {
+            "embedding": (0, EMBEDDING),
+            "norm": (0,),
+        }
+
+
 def test_a_version_is_replaced_whole_and_the_highest_is_served(tmp_path):
     for seed, step in [(1, 9), (2, 10), (3, 10)]:
         export_model(ServedModel(backbone(seed)), tmp_path, step, {})
