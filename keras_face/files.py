@@ -10,10 +10,11 @@ import csv
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,6 +72,22 @@ def opened_whole(path: str | os.PathLike, mode: str = "wb", **options: Any) -> I
         options = {"encoding": "utf-8", "newline": "", **options}
     with whole_file(path) as part, open(part, mode, **options) as file:
         yield file
+
+
+def read_json(path: str | os.PathLike, what: str, take: Callable[[Any], Any]) -> Any:
+    """Returns what `take` makes of the content of a JSON file.
+
+    Args:
+        path: The file.
+        what: Is expected in it, for the error.
+        take: Raises ValueError, TypeError, KeyError, IndexError or AttributeError at other content than it expects.
+
+    Raises: ValueError, which names the file, for other content; OSError if it cannot be read.
+    """
+    try:
+        return take(json.loads(Path(path).read_bytes()))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected {what}, got something else ({type(error).__name__}: {error})") from None
 
 
 def write_bytes(path: str | os.PathLike, content: bytes | memoryview) -> None:

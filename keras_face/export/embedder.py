@@ -112,7 +112,7 @@ def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedd
     folder = find_version(model_path)
     if not (folder / FACTS).is_file():
         raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts = files.read_json(folder / FACTS, "the facts of a model", _facts)
     try:
         loaded = tf.saved_model.load(os.fspath(folder))
     except tf.errors.OpError as error:
@@ -129,6 +129,18 @@ def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedd
     )
 
 
+def _facts(facts: Any) -> dict[str, Any]:
+    """Returns the facts of a model, which must have those that an embedder is made with, each of its kind."""
+    size, embedding_size = facts["image_size"], facts["embedding_size"]
+    if len(size) != 2 or not all(type(number) is int and number > 0 for number in (*size, embedding_size)):
+        raise ValueError(f"image_size {size}, embedding_size {embedding_size}")
+    if not isinstance(facts.get("thresholds", {}), dict):
+        raise ValueError(f"thresholds {facts['thresholds']!r}")
+    if not isinstance(facts.get("template") or "", str):
+        raise ValueError(f"template {facts['template']!r}")
+    return facts
+
+
 def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping[str, Any]]) -> Path:
     """Writes thresholds into an exported model's `keras_face.json`, and returns that file; it changes in one step.
 
@@ -143,7 +155,7 @@ def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping
     path = Path(folder) / FACTS
     if not path.is_file():
         raise ValueError(f"{folder}: expected a model exported by keras_face, it has no {FACTS}")
-    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts = files.read_json(path, "the facts of a model", _facts)
     facts["thresholds"] = {**facts.get("thresholds", {}), **thresholds}
     text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     # Not beside it: TF Serving and copies of the folder would see an asset that is none.

@@ -2,19 +2,25 @@
 
 import dataclasses
 import functools
-import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_face import files
 from keras_face.backend import tf
 
 FORMAT = 1
 COLOUR_ORDER = "rgb"
 NAME, SPLIT = "face_sets", "train"  # TensorFlow Datasets' names, part of every file's
 INDEX_DTYPE = np.dtype([("label", "<i8"), ("images", "<i4"), ("bytes", "<i4")])
+_KINDS = {
+    **dict.fromkeys(("num_records", "num_images", "num_identities", "num_sequences"), int),
+    **dict.fromkeys(("template", "colour_order", "source", "package_version"), str),
+    "image_size": list,
+}
 RECORD_OVERHEAD = 16  # bytes that a TFRecord file adds to each record
 
 
@@ -62,15 +68,22 @@ class DatasetInfo:
     @functools.cached_property
     def identities(self) -> tuple[str, ...]:
         """The names of the identities, in the order of their labels."""
-        names = json.loads((self.path / "identities.json").read_text())
+        names = files.read_json(self.path / "identities.json", "a list of names", _names)
         if self.new_labels is None:
-            return tuple(names)
+            return names
         return tuple(name for name, label in zip(names, self.new_labels, strict=True) if label >= 0)
 
     @property
     def index(self) -> np.ndarray:
         """INDEX_DTYPE [num_records], mapped from disk: label, images and bytes of every record."""
-        return np.load(self.path / "index.npy", mmap_mode="r")
+        path = self.path / "index.npy"
+        try:
+            index = np.load(path, mmap_mode="r")
+        except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: expected NumPy's file of an array: {error}; write the dataset again") from None
+        if not isinstance(index, np.ndarray) or index.dtype != INDEX_DTYPE or index.ndim != 1:
+            raise ValueError(f"{path}: expected labels, images and bytes of records, got other columns")
+        return index
 
 
 def parse(records: tf.Tensor) -> dict[str, Any]:
@@ -94,12 +107,17 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
     for name in ("dataset_info.json", "metadata.json", "identities.json", "index.npy"):
         if not (path / name).is_file():
             raise ValueError(f"{path} is no finished dataset of face sets: it has no {name}; write it again")
-    facts = json.loads((path / "metadata.json").read_text()).get("keras_face", {})
+    facts = files.read_json(path / "metadata.json", "facts of a dataset", lambda known: dict(known["keras_face"]))
     if facts.get("format") != FORMAT:
         raise ValueError(f"{path}: expected records of format {FORMAT}, got {facts.get('format')}")
     known = [field.name for field in dataclasses.fields(DatasetInfo) if field.default is dataclasses.MISSING][3:]
     if missing := [name for name in known if name not in facts]:
         raise ValueError(f"{path}: metadata.json lacks {', '.join(missing)}; write the dataset again")
+    for name, kind in _KINDS.items():
+        if type(facts[name]) is not kind:
+            raise ValueError(f"{path / 'metadata.json'}: {name}: expected {kind.__name__}, got {facts[name]!r}")
+    if len(facts["image_size"]) != 2 or not all(type(side) is int and side > 0 for side in facts["image_size"]):
+        raise ValueError(f"{path / 'metadata.json'}: image_size: expected height, width, got {facts['image_size']}")
     if facts["colour_order"] != COLOUR_ORDER:
         raise ValueError(f"{path}: expected images in the colour order rgb, got {facts['colour_order']!r}")
     facts["image_size"] = tuple(facts["image_size"])
@@ -124,7 +142,17 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
 
 def shard_files(path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Returns the paths of the shards and their numbers of records, from TensorFlow Datasets' own description."""
-    splits = {split["name"]: split for split in json.loads((path / "dataset_info.json").read_text())["splits"]}
-    lengths = tuple(int(length) for length in splits[SPLIT]["shardLengths"])
+    lengths = files.read_json(path / "dataset_info.json", f"the records of each file of the split {SPLIT}", _lengths)
     names = (f"{NAME}-{SPLIT}.tfrecord-{shard:05d}-of-{len(lengths):05d}" for shard in range(len(lengths)))
     return tuple(os.fspath(path / name) for name in names), lengths
+
+
+def _lengths(info: Any) -> tuple[int, ...]:
+    splits = {split["name"]: split for split in info["splits"]}
+    return tuple(int(length) for length in splits[SPLIT]["shardLengths"])
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"it is {names!r:.40}")
+    return tuple(names)

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_face.backend import keras, tf
-from keras_face.export import ServedModel, export_model, find_version, load_embedder, load_weights
+from keras_face.export import FACTS, ServedModel, export_model, find_version, load_embedder, load_weights
 from keras_face.photos.images import decode
 
 HEIGHT, WIDTH, EMBEDDING = 12, 10, 6
@@ -188,3 +189,21 @@ def test_a_saved_model_of_another_origin_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "3"))
     with pytest.raises(ValueError, match="exported by keras_face"):
         load_embedder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "0",
+        "{}",
+        "[",
+        '{"image_size": [12, 10], "embedding_size": 6, "thresholds": null}',
+        '{"image_size": 3, "embedding_size": 6}',
+    ],
+)
+def test_facts_that_are_none_are_one_line_with_the_file(exported, tmp_path, facts):
+    shutil.copytree(exported[1], tmp_path / "1")
+    (tmp_path / "1" / FACTS).write_text(facts)
+    with pytest.raises(ValueError, match="expected the facts of a model, got something else") as raised:
+        load_embedder(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path / "1" / FACTS))

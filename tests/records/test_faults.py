@@ -1,5 +1,6 @@
 """Records that are damaged, or are none that training takes: the file and the record are named."""
 
+import json
 import struct
 from pathlib import Path
 
@@ -122,3 +123,37 @@ def test_a_record_with_a_wrong_checksum_is_named_with_its_file(path, tmp_path):
 
 def test_records_that_are_whole_have_no_fault(path):
     assert first_fault(open_dataset(path)) is None
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("identities.json", b"NaN"),
+        ("identities.json", b"[1, 2]"),
+        ("identities.json", b"\xff"),
+        ("dataset_info.json", b'{"name": "face_sets", "splits": [{}]}'),
+        ("dataset_info.json", b"[]"),
+        ("dataset_info.json", b"[" * 100_000),
+        ("metadata.json", b"0"),
+        ("metadata.json", b'{"keras_face": 3}'),
+        ("index.npy", b""),
+        ("index.npy", b"PK\x03\x04 no archive"),
+    ],
+)
+def test_metadata_that_is_something_else_is_one_line_with_the_file(path, name, content):
+    (path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="expected") as raised:
+        open_dataset(path)
+    assert str(raised.value).startswith(f"{path / name}: expected ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "fact, value", [("image_size", -1), ("image_size", [8, 0]), ("num_records", "6"), ("source", 1)]
+)
+def test_a_fact_of_another_kind_is_one_line_with_the_file(path, fact, value):
+    facts = json.loads((path / "metadata.json").read_text())
+    facts["keras_face"][fact] = value
+    (path / "metadata.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=rf"metadata.json: {fact}: expected"):
+        open_dataset(path)
