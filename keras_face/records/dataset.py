@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +77,10 @@ class DatasetInfo:
         """INDEX_DTYPE [num_records], mapped from disk: label, images and bytes of every record."""
         path = self.path / "index.npy"
         try:
-            index = np.load(path, mmap_mode="r")
-        except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            index = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, EOFError, TypeError) as error:
             raise ValueError(f"{path}: expected NumPy's file of an array: {error}; write the dataset again") from None
-        if not isinstance(index, np.ndarray) or index.dtype != INDEX_DTYPE or index.ndim != 1:
+        if index.dtype != INDEX_DTYPE or index.ndim != 1:
             raise ValueError(f"{path}: expected labels, images and bytes of records, got other columns")
         return index
 
