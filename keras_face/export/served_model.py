@@ -14,7 +14,8 @@ from keras_face.backbones.dropout import network_weights
 from keras_face.backend import keras, tf
 from keras_face.export.embedder import FACTS
 from keras_face.export.warm_up import WARM_UP, requests_of
-from keras_face.photos.images import decode, fit, standardise
+from keras_face.photos.images import decode, fit, has_too_large, standardise
+from keras_face.photos.limit import too_many
 
 _SHORTEST = 1e-12  # embeddings shorter than this stay short instead of becoming NaN
 
@@ -55,6 +56,11 @@ class ServedModel:
             def pixels(one: tf.Tensor) -> tf.Tensor:
                 return tf.ensure_shape(fit(decode(one), self.image_size), [height, width, 3])
 
+            small_enough = tf.debugging.Assert(
+                tf.logical_not(has_too_large(image_bytes)), [f"expected photos of no {too_many()}"]
+            )
+            with tf.control_dependencies([small_enough]):  # before anything is decoded
+                image_bytes = tf.identity(image_bytes)
             return embed(tf.map_fn(pixels, image_bytes, fn_output_signature=tf.uint8))
 
         images_spec = tf.TensorSpec([None, height, width, 3], tf.uint8, name="images")
@@ -82,8 +88,8 @@ def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, f
 
     Signatures: `serving_default` takes `images` uint8 [n, height, width, 3] RGB and gives `embedding` float32
     [n, embedding_size] of unit length and `norm` float32 [n]; `serving_bytes` takes `image_bytes` string [n], encoded
-    JPEG or PNG crops, and gives the same. `assets/keras_face.json` holds the facts, `assets.extra/` warm-up requests.
-    The folder appears whole or not at all.
+    JPEG or PNG crops, and gives the same; photos of more pixels than `photos.limit.max_pixels` are refused undecoded.
+    `assets/keras_face.json` holds the facts, `assets.extra/` warm-up requests. The folder appears whole or not at all.
 
     Args:
         model: What is served.

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from keras_face.masks.warp import warp
+from keras_face.photos.limit import max_pixels, too_many
 from keras_face.photos.luminance import LUMINANCE
 
 MAX_SIDE = 4096  # pixels; nothing that is worn in a photo needs more
@@ -106,7 +107,9 @@ def read_mask_picture(path: str | os.PathLike, anchors_file: str | os.PathLike |
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if _is_png(data) else None
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
-        raise ValueError(f"{path}: expected a PNG file of at most {MAX_SIDE} pixels a side with 8-bit RGBA colours")
+        raise ValueError(
+            f"{path}: expected a PNG file of 8-bit RGBA colours, at most {MAX_SIDE} pixels a side and no {too_many()}"
+        )
     picture = cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
     if not (picture[..., 3] > 127).any():
         raise ValueError(f"{path}: expected a mask on a transparent ground, got nothing opaque")
@@ -120,7 +123,8 @@ def _is_png(data: np.ndarray) -> bool:
     """Returns whether bytes are a PNG file of a size that is decoded: the header alone is looked at."""
     header = data[:24].tobytes()
     sides = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
-    return header[:8] == b"\x89PNG\r\n\x1a\n" and 0 < min(sides) <= max(sides) <= MAX_SIDE
+    is_small = 0 < min(sides) <= max(sides) <= MAX_SIDE and sides[0] * sides[1] <= max_pixels()
+    return header[:8] == b"\x89PNG\r\n\x1a\n" and is_small
 
 
 def _usual(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

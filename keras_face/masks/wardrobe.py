@@ -6,12 +6,12 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from keras_face.config.nearest import unknown
 from keras_face.masks import colours, drawing
 from keras_face.masks.pictures import MaskPicture, read_mask_picture
+from keras_face.photos.files import PhotoError, read_photo
 
 OWN = "own"  # the colour of a mask picture that is not dyed
 # What is drawn from if nothing else is asked for; what stands twice comes twice as often.
@@ -130,7 +130,7 @@ def _print(name: str) -> np.ndarray | None:
         return None
     if not os.path.exists(name):
         raise ValueError(f"{unknown('pattern', name, colours.patterns())}, and the path of a picture")
-    picture = cv2.imread(name, cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{name}: expected a picture to print on masks, but it cannot be decoded")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    try:
+        return read_photo(name)
+    except PhotoError as error:
+        raise ValueError(f"{name}: expected a picture to print on masks, got a file that is {error}") from None

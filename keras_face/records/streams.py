@@ -57,6 +57,14 @@ def train_stream(
         ValueError: An argument is out of range.
         tf.errors.InvalidArgumentError: While iterating, at a label outside its dataset's range, an image that is not
             of its dataset's size (both name the record), or bytes that are no image (`unreadable` names the records).
+
+    Examples:
+        >>> dataset = keras_face.records.open_dataset("output/run/records/synthetic")
+        >>> mixture = keras_face.records.mix([dataset], [None])
+        >>> stream = keras_face.records.train_stream(mixture, batch_size=8, seed=0, image_size=(16, 16))
+        >>> batch = next(iter(stream))
+        >>> batch["images"].shape, batch["labels"].dtype
+        (TensorShape([8, 16, 16, 3]), tf.int64)
     """
     size, fitted_size = tuple(image_size), tuple(crop_from or image_size)
     if len(fitted_size) != 2 or any(whole < part for whole, part in zip(fitted_size, size, strict=False)):
@@ -71,7 +79,7 @@ def train_stream(
     def decoded(first_number: tf.Tensor, example: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         image_bytes, labels, names = example
         small_enough = tf.raw_ops.Assert(
-            condition=tf.logical_not(images.has_too_large_png(image_bytes)),
+            condition=tf.logical_not(images.has_too_large(image_bytes, sizes)),
             data=["one of these has", limit.too_many(), names],
         )
         with tf.control_dependencies([small_enough]):  # before anything is decoded

@@ -1,5 +1,6 @@
 import json
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -91,6 +92,13 @@ def test_encoded_crops_of_another_size_are_fitted(exported):
     encoded = [tf.io.encode_png(image).numpy() for image in large]
     served = tf.saved_model.load(str(folder)).signatures["serving_bytes"](image_bytes=tf.constant(encoded))
     np.testing.assert_allclose(served["embedding"].numpy(), model(photos(2)), atol=1e-5)
+
+
+def test_photos_beyond_the_limit_are_refused_undecoded():
+    huge = tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()
+    huge = huge[:16] + struct.pack(">II", 9_500, 9_500) + huge[24:]  # 270 megabytes, as its header has it
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected photos of no more than 89,478,485 pixels"):
+        ServedModel(backbone()).module.embed_bytes(tf.constant([tf.io.encode_png(photos(1)[0]).numpy(), huge]))
 
 
 def test_a_black_network_gives_zeros_and_no_nan():

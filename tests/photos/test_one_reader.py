@@ -11,6 +11,8 @@ from PIL import Image
 from keras_face.alignment import aligner, crop_files, templates
 from keras_face.backend import tf
 from keras_face.inspection import doctor, facts, rewriting, sources
+from keras_face.masks.pictures import read_mask_picture
+from keras_face.masks.wardrobe import Wardrobe
 from keras_face.measurement.photos import embed
 from keras_face.photos import headers, images, limit, pixels
 from keras_face.photos.files import PhotoError, read_photo
@@ -246,6 +248,44 @@ def test_the_limit_holds_in_every_reader(tmp_path, photo, small_limit):
     assert not trained_on(tmp_path / "old", (101, 101))["a"].any()
 
 
+def jpegs(photo):
+    """JPEG files as several programs write them: the size stands elsewhere in each."""
+    exif = Image.Exif()
+    exif[271] = "a camera"
+    return {
+        "as most write them": file_of(photo, "JPEG"),
+        "grey": file_of(Image.fromarray(photo).convert("L"), "JPEG"),
+        "progressive": file_of(photo, "JPEG", progressive=True),
+        "with a comment": file_of(photo, "JPEG", comment=b"\xff\xc0\x00\x11\x08\x00\x01\x00\x01\x03" * 20),
+        "with EXIF": file_of(photo, "JPEG", exif=exif),
+        "coded arithmetically": file_of(photo, "JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1),
+    }
+
+
+@pytest.mark.parametrize("usual", [(), [(100, 100), (101, 100), (48, 64)]])
+def test_the_size_of_every_kind_of_header_is_known_before_decoding(small_limit, usual):
+    small = {**jpegs(np.zeros((100, 100, 3), np.uint8)), "png": huge_png(100)}
+    large = {**jpegs(np.zeros((101, 100, 3), np.uint8)), "png": huge_png(101)}
+    asked = tf.function(
+        lambda some: images.has_too_large(some, usual), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+    assert not asked(list(small.values()))
+    assert not asked([small["as most write them"], small["png"]] * 2)
+    for name, data in large.items():
+        assert asked([*small.values(), data]), name
+    assert asked([struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", 2**31 - 1, 2**31 - 1)])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        asked([b"GIF89a" + bytes(200)])
+
+
+def test_the_limit_holds_for_what_is_put_on_masks(tmp_path, small_limit):
+    Image.new("RGBA", (101, 100), "white").save(tmp_path / "large.png")
+    with pytest.raises(ValueError, match=r"large.png: .* more than 10,000 pixels$"):
+        read_mask_picture(tmp_path / "large.png")
+    with pytest.raises(ValueError, match=r"large.png: .* a file that is more than 10,000 pixels$"):
+        Wardrobe(patterns=[str(tmp_path / "large.png")])
+
+
 def test_the_default_limit_refuses_what_would_be_gigabytes():
     with pytest.raises(PhotoError, match=r"^more than 89,478,485 pixels$"):
         pixels.pixels_of(huge_png(9_500))
@@ -278,6 +318,18 @@ def test_sideways_photos_in_older_records_are_named_and_clean_turns_them(tmp_pat
     kinds = {found.kind: found.entries[0].suggestion for found in report.findings if found.entries}
     assert kinds["sideways"] == "drop"
     assert "size" not in kinds
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_heic_is_the_way_up_that_it_is_to_be_seen(photo, orientation):
+    pytest.importorskip("pillow_heif", reason="HEIC is tried where pillow-heif is installed").register_heif_opener()
+    exif = Image.Exif()
+    exif[274] = orientation  # pillow-heif makes the box of it by which a phone says it
+    photo = photo[:40]
+    data = file_of(stored(photo, orientation), "HEIF", quality=95, exif=exif.tobytes())
+    assert (b"irot" in data) == (orientation != 1)
+    for seen in (read_photo(data), images.decode(pixels.for_records(data)).numpy()):
+        assert_same(seen, photo, lossy=True)
 
 
 def test_heic_without_its_reader_is_named_with_what_to_install(monkeypatch):
