@@ -14,7 +14,9 @@ from keras_face.evaluation.pickles import read_bin, read_np
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity, folds_by_position, read_pairs
 from keras_face.photos import checked, encoding
 from keras_face.photos.checked import photo_size
+from keras_face.photos.lists import PhotoFolder
 from keras_face.photos.summary import Summary, write_skipped
+from keras_face.photos.template import is_drawn, write_record
 
 _PNG_SIGNATURE = b"\x89PNG"
 
@@ -66,6 +68,8 @@ def unpack(
             raise ValueError(f"{source}: no pair of photos is left")
         (folder / "pairs.txt").write_text("".join(f"{same},{left},{right}\n" for same, left, right in kept))
         write_skipped(folder, [(f"photo {number}", reason) for number, reason in damaged.items()])
+        if is_drawn(source):
+            write_record(folder, None, drawn=True)
     genuine = sum(same for same, _, _ in kept)
     left_out = len(packed.pairs.left) - len(kept)
     same_folds = not left_out and _same_folds(packed.pairs, folds_by_polarity)
@@ -82,10 +86,10 @@ def pack(
     """Writes photos and their pairs as an InsightFace .bin, pickled (images, flags), and returns the summary.
 
     The photos stay as they are, byte for byte. The pairs are in the order of their folds, as InsightFace cuts ten
-    consecutive ones.
+    consecutive ones. Of drawn people a record beside the file says so (`photos.template`).
 
     Args:
-        data: Folder of aligned photos.
+        data: Folder of aligned photos, found under other endings, too (`photos.lists.PhotoFolder`).
         output: File to make, `*.bin`; must not exist.
         pairs_file: The pairs, a format of `read_pairs`; None: `pairs.txt` in the folder.
         progress: Whether to show a progress bar.
@@ -97,18 +101,22 @@ def pack(
         raise ValueError(f"output must end in .bin, by which it is known, got {output}")
     pairs = read_pairs(data / "pairs.txt" if pairs_file is None else pairs_file)
     keys = pairs.distinct_keys()
-    if missing := [key for key in keys if not (data / key).is_file()]:
+    find = PhotoFolder(data)
+    paths = {key: find(key) for key in keys}
+    if missing := [key for key, path in paths.items() if not path.is_file()]:
         raise ValueError(f"{data}: {len(missing)} of {len(keys)} photos are missing: {checked.some(missing)}")
     images: dict[str, bytes] = {}
     for key in tqdm(keys, "reading", unit=" photos", disable=not progress):
-        images[key] = (data / key).read_bytes()
+        images[key] = paths[key].read_bytes()
         if isinstance(size := photo_size(images[key]), str):
-            raise ValueError(f"{data / key}: expected a JPEG or PNG photo, got {size}")
+            raise ValueError(f"{paths[key]}: expected a JPEG or PNG photo, got {size}")
     order = np.argsort(pairs.fold, kind="stable").tolist()
     encoded = [images[side[row]] for row in order for side in (pairs.left, pairs.right)]
     flags = [bool(pairs.genuine[row]) for row in order]
     with files.opened_whole(output) as file:
         pickle.dump((encoded, flags), file, protocol=4)
+    if is_drawn(data, pairs_file):
+        write_record(output, None, drawn=True)
     ordered = dataclasses.replace(pairs, genuine=pairs.genuine[order], fold=pairs.fold[order])
     genuine = int(pairs.genuine.sum())
     same_folds = _same_folds(ordered, lambda flags: folds_by_position(flags.size))

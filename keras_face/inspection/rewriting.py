@@ -9,6 +9,7 @@ from keras_face.photos import encoding
 from keras_face.photos.files import PhotoError
 from keras_face.photos.pixels import for_records, pixels_of
 from keras_face.photos.summary import Summary
+from keras_face.photos.template import is_drawn
 from keras_face.records import writing
 from keras_face.records.photos import photo_names
 
@@ -127,6 +128,7 @@ def rewrite(
         image_size=info.image_size,
         source=how + (", red and blue exchanged" if swap_channels else "") + f"; which was made of {info.source}",
         template=info.template,
+        drawn=is_drawn(info.path),
         skipped=skipped,
         total=total,
         progress=progress,

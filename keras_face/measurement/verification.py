@@ -21,6 +21,8 @@ from keras_face.measurement.photos import Photo
 from keras_face.measurement.sources import Locate, Source
 from keras_face.photos.lists import PhotoFolder
 
+PACKED = (".bin", ".np")  # endings of packed test sets
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -58,13 +60,13 @@ def read_task(
     if root.is_dir():
         pairs = _read_protocol(pairs_file if pairs_file is not None else root / "pairs.txt", views)
         return Task(os.fspath(data), marked_pairs(pairs, root, pairs_file), PhotoFolder(root))
-    if root.suffix not in (".bin", ".np"):
+    if root.suffix not in PACKED:
         raise FileNotFoundError(f"{root}: expected a folder of photos, a .bin or a .np file")
     if pairs_file is not None:
         raise ValueError(f"{root}: expected no pairs file beside packed pairs, got {pairs_file}")
     packed = read_bin(root) if root.suffix == ".bin" else read_np(root)
     photos: Sequence[Photo] = packed.photos
-    return Task(os.fspath(data), packed.pairs, lambda key: photos[int(key)])
+    return Task(os.fspath(data), marked_pairs(packed.pairs, root), lambda key: photos[int(key)])
 
 
 def named_task(task: Task) -> Task:

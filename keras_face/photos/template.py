@@ -2,14 +2,15 @@
 
 `align`, and all that makes folders of aligned photos, leaves `aligned.jsonl` there, whose first line has the settings
 that the crops were made with; the template is one of these. A folder of drawn people says `drawn` there. It holds for
-all folders within, too.
+all folders within, too. So do records that were written of them; a packed file has a record of its own beside it.
 """
 
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
+
+from keras_face import files
 
 RECORD = "aligned.jsonl"
 UNKNOWN = "unknown"  # what a dataset says of its template where nobody said it
@@ -31,26 +32,28 @@ def settings_in(path: str | os.PathLike, line: str) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: expected settings in its first line, got {line[:60]!r}") from None
 
 
-def write_record(folder: Path, template: str, *, drawn: bool = False) -> None:
-    """Writes the record of a folder whose photos are all aligned to one template, by its name.
+def write_record(place: str | os.PathLike, template: str | None, *, drawn: bool = False) -> None:
+    """Writes the record of a folder, or of a packed file, whose photos are all aligned to one template, by its name.
 
     Args:
-        folder: Where the photos lie.
-        template: The name.
+        place: Where the photos lie.
+        template: The name; None: not known.
         drawn: Whether the people are drawn, none of them real.
     """
-    settings = {"template": template, **({"drawn": True} if drawn else {})}
-    (folder / RECORD).write_text(first_line(settings) + "\n", encoding="utf-8")
+    settings = {**({"template": template} if template else {}), **({"drawn": True} if drawn else {})}
+    path = os.path.join(place, RECORD) if os.path.isdir(place) else _beside(place)
+    files.write_text(path, first_line(settings) + "\n")
 
 
 def is_drawn(*places: str | os.PathLike | None) -> bool:
-    """Returns whether one of these files or folders is of drawn people, by the record beside it or nearest above it.
+    """Returns whether one of these files or folders is of drawn people, by its record or the nearest above it.
 
     Raises: ValueError if a record is damaged.
     """
     known: dict[str, dict[str, Any]] = {}
-    folders = [os.path.realpath(place) for place in places if place]
-    return any(_nearest(folder, known).get("drawn") is True for folder in folders)
+    found = [os.path.realpath(place) for place in places if place]
+    settings = (_read(own) if os.path.isfile(own := _beside(place)) else _nearest(place, known) for place in found)
+    return any(each.get("drawn") is True for each in settings)
 
 
 def recorded(folders: Iterable[str | os.PathLike]) -> dict[str | None, str]:
@@ -89,6 +92,11 @@ def agreed(folders: Iterable[str | os.PathLike], given: str | None = None) -> st
             f"{found[names[0]]}: expected the template {names[0]}, which the photos' own {RECORD} says, got {given}"
         )
     return given or next(iter(names), None)
+
+
+def _beside(path: str | os.PathLike) -> str:
+    """Returns where the record of a packed file is."""
+    return f"{os.fspath(path)}.{RECORD}"
 
 
 def _nearest(folder: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 
 from keras_face.photos import checked, labelled, people
+from keras_face.photos.lists import PhotoFolder
 from keras_face.photos.summary import Summary
 from keras_face.records import photo_sets, writing
 
@@ -34,6 +35,12 @@ def write_folder(
         template: What the photos are aligned to; None: what the folder's own record says (`photos.template`).
 
     Raises: ValueError: see `photos.people.scan`, `photos.template.agreed` and `writing.write_records`.
+
+    Examples:
+        >>> keras_face.synthetic.write_photos("crops/mine", num_people=3, photos_per_person=4)  # in place of yours
+        >>> summary = keras_face.records.write_folder("crops/mine", "records/mine", progress=False)
+        >>> keras_face.records.open_dataset("records/mine").identities
+        ('Person_00000', 'Person_00001', 'Person_00002')
     """
     writing.check_new(output)
     found = people.scan(source, people_file, min_photos, image_size, progress, decode)
@@ -50,9 +57,10 @@ def write_list(
     progress: bool = True,
     template: str | None = None,
 ) -> Summary:
-    """Writes the photos of a list file as records, and returns the summary; the rest is as in `write_folder`.
+    r"""Writes the photos of a list file as records, and returns the summary; the rest is as in `write_folder`.
 
-    The names of the people are their labels in the file, which become 0, 1, ... in the same order.
+    The names of the people are their labels in the file, which become 0, 1, ... in the same order. A photo is found
+    under another ending, too, see `photos.lists.PhotoFolder`.
 
     Args:
         list_file: One of the forms that `photos.labelled.read_labelled` reads.
@@ -65,10 +73,20 @@ def write_list(
 
     Raises: ValueError as `read_labelled`, and where there is no good photo; see `photos.template.agreed` and
         `writing.write_records`.
+
+    Examples:
+        >>> keras_face.synthetic.write_photos("crops/listed", num_people=2, photos_per_person=2)
+        >>> people = [("Person_00000", 7), ("Person_00001", 9)]  # labels are whole numbers
+        >>> lines = [f"{name}/{name}_000{photo}.jpg {label}" for name, label in people for photo in (1, 2)]
+        >>> count = Path("photos.txt").write_text("\n".join(lines))
+        >>> summary = keras_face.records.write_list("photos.txt", "crops/listed", "records/listed", progress=False)
+        >>> keras_face.records.open_dataset("records/listed").identities
+        ('7', '9')
     """
     writing.check_new(output)
     listed = labelled.read_labelled(list_file)
-    photos = {label: [(name, os.path.join(prefix, name)) for name in names] for label, names in listed.items()}
+    find = PhotoFolder(prefix)
+    photos = {label: [(name, os.fspath(find(name))) for name in names] for label, names in listed.items()}
     found = checked.check(photos, [], 1, image_size, progress, source=prefix)
     how = f"list {list_file}, photos in a set: {set_size}"
     return photo_sets.write_photos(found, output, set_size, how, template, progress)

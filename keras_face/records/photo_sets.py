@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras_face.photos.checked import People, Photo, read_bytes
 from keras_face.photos.pixels import for_records
 from keras_face.photos.summary import Skipped, Summary
-from keras_face.photos.template import agreed
+from keras_face.photos.template import agreed, is_drawn
 from keras_face.records import writing
 
 
@@ -44,6 +44,7 @@ def write_photos(
         image_size=found.image_size,
         source=source,
         template=template,
+        drawn=is_drawn(*folders),
         skipped=found.skipped,
         total=len(sets),
         progress=progress,

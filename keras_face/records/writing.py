@@ -25,7 +25,7 @@ from keras_face.backend import tf
 from keras_face.evaluation.short import Short
 from keras_face.photos.headers import is_photo
 from keras_face.photos.summary import write_skipped
-from keras_face.photos.template import UNKNOWN
+from keras_face.photos.template import UNKNOWN, write_record
 from keras_face.records.dataset import COLOUR_ORDER, FORMAT, INDEX_DTYPE, DatasetInfo, open_dataset, parse, shard_files
 
 
@@ -87,6 +87,7 @@ def write_records(
     source: str,
     load: Callable[[Any], FaceSet] | None = None,
     template: str | None = None,
+    drawn: bool = False,
     colour_order: str = COLOUR_ORDER,
     skipped: Sequence[tuple[str, str]] = (),
     total: int | None = None,
@@ -104,6 +105,7 @@ def write_records(
         source: How the dataset was made, for its reader: a command, a path.
         load: Makes a face set of an item. Beam's workers call it, so there both must be picklable.
         template: What the crops are aligned to; None: nobody knows.
+        drawn: Whether the people are drawn, which the records then say (`photos.template.is_drawn`).
         colour_order: Of the encoded images; only "rgb" is taken.
         skipped: Name and reason of what was left out before, for `skipped.csv` beside the records.
         total: Number of items, for the progress bar.
@@ -147,6 +149,8 @@ def write_records(
         (folder / "identities.json").write_text(json.dumps(list(identities), indent=0))
         (folder / "metadata.json").write_text(json.dumps({"keras_face": facts}, indent=2))
         write_skipped(folder, skipped)
+        if drawn:
+            write_record(folder, template, drawn=True)
         folder.rename(path)
     return open_dataset(path)
 

@@ -59,7 +59,7 @@ def test_set(config: Config, held_out: Sequence[HeldOut]) -> Task | None:
             raise ValueError(f"[validation] best: held-out people cannot be measured: {error}") from None
         logger.warning("held-out people are not measured: %s; a larger [data] hold_out sets more apart", error)
         return None
-    folders = [config.datasets[one.section].photos or None for one in held_out]
+    folders = [folder for one in held_out for folder in (config.datasets[one.section].photos or None, one.dataset.path)]
     return dataclasses.replace(task, pairs=marked_pairs(task.pairs, *folders))
 
 

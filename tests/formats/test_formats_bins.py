@@ -89,6 +89,17 @@ def test_pairs_of_lfw_become_a_bin_in_the_order_of_the_folds(tmp_path):
     assert "the 10 folds of the result are not those of the source" in str(summary)  # a .bin has 10
 
 
+def test_a_photo_of_another_ending_than_the_list_says_becomes_part_of_the_bin(tmp_path):
+    folder = tmp_path / "lfw"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.jpeg").write_bytes(jpeg(number))
+    (folder / "pairs.txt").write_text("1,0.png,1.png\n0,2.png,3.jpeg\n" * 10)
+    bin_files.pack(folder, tmp_path / "a.bin", progress=False)
+    images, _ = pickle.loads((tmp_path / "a.bin").read_bytes())
+    assert sorted(set(images)) == sorted(jpeg(number) for number in range(4))
+
+
 def test_arrays_of_lfw_np_become_png_with_the_same_pixels(tmp_path):
     genuine = [[pixels(n), pixels(100 + n)] for n in range(10)]
     impostor = [[pixels(200 + n), pixels(0)] for n in range(10)]

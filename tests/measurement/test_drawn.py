@@ -14,11 +14,14 @@ from keras_face.evaluation.protocols import Pairs
 from keras_face.evaluation.protocols.drawn import drawn_name
 from keras_face.evaluation.results import Origin, verify
 from keras_face.evaluation.tables import table
+from keras_face.formats import bin_files
+from keras_face.inspection.rewriting import rewrite
 from keras_face.measurement.comparison import read_measured
 from keras_face.measurement.runs import Run, write_run
 from keras_face.measurement.tracks import read_tracks
 from keras_face.measurement.verification import read_task
 from keras_face.photos.template import RECORD, is_drawn
+from keras_face.records import open_dataset, write_folder
 from keras_face.synthetic import writing as synthetic
 
 
@@ -54,6 +57,24 @@ def test_it_is_the_record_that_says_it_and_no_name(lfw, tmp_path):
     assert not pairs.drawn
     (moved / RECORD).write_text('{"settings": {"template": "arcface"}}\n')  # as `align` leaves it
     assert not read_task(moved).pairs.drawn
+
+
+def test_records_and_packed_files_of_drawn_people_say_it_too(lfw, tmp_path):
+    people = tmp_path / "people"
+    synthetic.write_photos(people, num_people=3, photos_per_person=2)
+    write_folder(people, tmp_path / "records", progress=False)
+    rewrite(tmp_path / "records", [], tmp_path / "cleaned", progress=False)
+    bin_files.pack(lfw, tmp_path / "lfw.bin", progress=False)
+    bin_files.unpack(tmp_path / "lfw.bin", tmp_path / "unpacked", progress=False)
+    for place in ("records", "cleaned", "lfw.bin", "unpacked"):
+        assert is_drawn(tmp_path / place), place
+    assert read_task(tmp_path / "lfw.bin").pairs.drawn
+    assert open_dataset(tmp_path / "records").template == "arcface"
+    shutil.copy(tmp_path / "lfw.bin", tmp_path / "alone.bin")
+    assert not read_task(tmp_path / "alone.bin").pairs.drawn
+    (people / RECORD).unlink()
+    write_folder(people, tmp_path / "others", progress=False)
+    assert not is_drawn(tmp_path / "others")
 
 
 def test_drawn_tracks_are_named_and_marked_raw_and_corrected(tmp_path):

@@ -236,6 +236,17 @@ def test_a_list_of_photos_becomes_records_with_labels_in_order(tmp_path):
     assert summary.skipped == [("gone.jpg", "cannot be read: No such file or directory")]
 
 
+def test_a_photo_of_a_list_is_found_under_another_ending(tmp_path):
+    source = make_people(tmp_path / "photos", Zoe=2)
+    (tmp_path / "list.txt").write_text("Zoe/0.png 7\nZoe/1.jpg 7\n")
+    from_photos.write_list(tmp_path / "list.txt", source, tmp_path / "out", progress=False)
+    found = read(tmp_path / "out")
+    assert {name: images for name, (_, images) in found.items()} == {
+        "Zoe/0.png": [(source / "Zoe/0.jpg").read_bytes()],
+        "Zoe/1.jpg": [(source / "Zoe/1.jpg").read_bytes()],
+    }
+
+
 @pytest.mark.parametrize("line", ["0.jpg", "0.jpg Anna", "0.jpg -1", "Zoe/0.jpg 8"])
 def test_a_line_of_a_list_that_is_no_photo_and_label_is_an_error(tmp_path, line):
     (tmp_path / "list.txt").write_text(f"Zoe/0.jpg 7\n{line}\n")
