@@ -5,9 +5,9 @@
     python -m eval.embed --model_path output/run --source megaface/aligned112 --output_dir features/megaface \
       --ending _net.bin
 
-The source is a folder of aligned photos, of any depth, whose names are their paths in it; or a folder of records. The
-.npz has `names`, `embeddings` and `norms`. With --output_dir each embedding is a file of its own, as MegaFace's devkit
-reads it. Both appear whole or not at all.
+The source is a folder of aligned photos, of any depth, whose names are their paths in it; a folder of records; or a
+packed test set, .bin or .np, with the names of `eval.test_bin`. The .npz has `names`, `embeddings` and `norms`. With
+--output_dir each embedding is a file of its own, as MegaFace's devkit reads it. Both appear whole or not at all.
 """
 
 import sys
@@ -21,6 +21,7 @@ from keras_face.evaluation.features import write_features, write_megaface_featur
 from keras_face.export import load_embedder
 from keras_face.measurement.feature_files import embed_all
 from keras_face.measurement.photos import Photo
+from keras_face.measurement.verification import PACKED, named_task, read_task
 from keras_face.photos.files import EXTENSIONS
 from keras_face.photos.lists import list_files
 from keras_face.records.photos import RecordPhotos
@@ -29,7 +30,7 @@ commands.pixel_limit_flag()
 MODEL_PATH = flags.DEFINE_string(
     "model_path", None, "SavedModel folder, folder of numbered ones, or run folder.", required=True
 )
-SOURCE = commands.photos_flag("Folder of aligned photos, or of records.")
+SOURCE = commands.photos_flag("Folder of aligned photos, or of records; or a packed test set, .bin.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write, .npz; is replaced.")
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of MegaFace's feature files, instead; must not exist.")
 ENDING = flags.DEFINE_string("ending", None, "Of the names of MegaFace's feature files, as _net.bin.")
@@ -47,7 +48,8 @@ def main() -> str:
         raise ValueError(f"{output}: expected a file .npz to write embeddings to")
     if folder:
         files.check_new(folder)
-    total, photos, left_out = _records(SOURCE.value) if _is_dataset(SOURCE.value) else _files(SOURCE.value)
+    read = _packed if Path(SOURCE.value).suffix in PACKED else _records if _is_dataset(SOURCE.value) else _files
+    total, photos, left_out = read(SOURCE.value)
     embedder = load_embedder(MODEL_PATH.value, BATCH_SIZE.value)
     features = embed_all(embedder, photos, total, flip=FLIP.value, progress=sys.stderr.isatty())
     if folder and ending:
@@ -57,6 +59,13 @@ def main() -> str:
         write_features(output, features)
     others = f"; {left_out:,} other files left out" if left_out else ""
     return f"{output or folder}: {total:,} embeddings of size {features.embeddings.shape[1]}{others}"
+
+
+def _packed(source: str) -> tuple[int, Iterator[tuple[str, Photo]], int]:
+    """Returns the number of distinct photos of a packed test set, names as `eval.test_bin` has them, and photos."""
+    task = named_task(read_task(source))
+    keys = task.pairs.distinct_keys()
+    return len(keys), ((key, task.locate(key)) for key in keys), 0
 
 
 def _is_dataset(source: str) -> bool:

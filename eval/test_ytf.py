@@ -19,9 +19,7 @@ from absl import flags
 
 from keras_face import commands
 from keras_face import config as configuration
-from keras_face.evaluation.pooling import WEIGHTINGS, Pooling
 from keras_face.evaluation.results import Measured
-from keras_face.evaluation.set_scores import METHODS
 from keras_face.measurement import tracks, verification
 from keras_face.measurement.photos import Photo
 from keras_face.measurement.pooling import PoolingRule
@@ -36,11 +34,7 @@ YTF_ERROR = flags.DEFINE_string("ytf_error", None, "List of wrong tracks, Name/n
 MAX_FRAMES = flags.DEFINE_integer(
     "max_frames", None, "Frames of a track that are used, evenly spaced; 0: all.", lower_bound=0
 )
-POOLING = flags.DEFINE_enum(
-    "pooling", "equal", list(WEIGHTINGS), "How frames are weighed: equal, by norm, by quality, or by both."
-)
-BEST = flags.DEFINE_integer("best", None, "Frames of a track that are kept, of the highest quality.", lower_bound=1)
-SET_SCORE = flags.DEFINE_enum("set_score", None, list(METHODS), "Compare tracks frame by frame instead of pooling.")
+POOLING = commands.pooling_flags("a track", "frames")
 QUALITY_FILE = flags.DEFINE_string("quality_file", None, "Quality of each frame: lines `Name/number/frame quality`.")
 
 
@@ -56,7 +50,7 @@ def main() -> str:
         raise ValueError("expected a frames folder and a splits file: give --source and --splits, or --config")
     protocols = tracks.read_tracks(ytf.splits, ytf.ytf_error or None, frames_dir=ytf.prefix or None)
     run.refuse_drawn(protocols)
-    pooling = PoolingRule(Pooling(POOLING.value, BEST.value), SET_SCORE.value)
+    pooling = POOLING()
     if run.scores:
         if pooling != PoolingRule() or QUALITY_FILE.value:
             raise ValueError("--scores has no use for --pooling, --best, --set_score and --quality_file")

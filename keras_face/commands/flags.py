@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from keras_face import config
+from keras_face.evaluation.pooling import WEIGHTINGS, Pooling
+from keras_face.evaluation.set_scores import METHODS
 from keras_face.photos import limit
 
 if TYPE_CHECKING:
+    from keras_face.measurement.pooling import PoolingRule
     from keras_face.records import writing
 
 flags.disclaim_key_flags()  # they are the flags of the command that asks for them, and in its --help
@@ -109,6 +112,33 @@ def evaluation_flags(output_dir: str, *, verification: bool = True) -> Callable[
             flags.DEFINE_multi_string("score_columns", [], "A column of --scores: similarity=NAME; can be repeated."),
         ]
     return lambda: {flag.name: flag.value for flag in found}
+
+
+def pooling_flags(face_set: str, photos: str) -> Callable[..., "PoolingRule"]:
+    """Defines --pooling, --best and --set_score.
+
+    Args:
+        face_set: What is compared, for the help: a track.
+        photos: What it consists of: frames.
+
+    Returns: What they say, when they are parsed; it takes `by_media`, of `Pooling`, which a set score has no use for.
+    """
+    pooling = flags.DEFINE_enum(
+        "pooling", "equal", list(WEIGHTINGS), f"How {photos} are weighed: equal, by norm, by quality, or by both."
+    )
+    best = flags.DEFINE_integer(
+        "best", None, f"How many {photos} of {face_set} are kept, those of the highest quality.", lower_bound=1
+    )
+    set_score = flags.DEFINE_enum(
+        "set_score", None, list(METHODS), f"Compare {face_set} by each of its {photos}, instead of pooling."
+    )
+
+    def rule(by_media: bool = False) -> "PoolingRule":
+        from keras_face.measurement.pooling import PoolingRule
+
+        return PoolingRule(Pooling(pooling.value, best.value, by_media and set_score.value is None), set_score.value)
+
+    return rule
 
 
 def training_flags(

@@ -66,6 +66,8 @@ class MovingCentres(keras.layers.Layer):
         return self.num_identities
 
     def build(self, input_shape: Any) -> None:
+        if self.built:
+            raise ValueError(f"{self.name} is built already (FaceModel builds its losses): a loss is built once")
         self.centres = self.add_weight(
             "centres",
             shape=(self.num_centres, int(input_shape[-1])),

@@ -212,6 +212,8 @@ class PrototypeHead(keras.layers.Layer):
         return self.num_identities
 
     def build(self, input_shape: Any) -> None:
+        if self.built:
+            raise ValueError(f"{self.name} is built already (FaceModel builds its losses): a loss is built once")
         self.prototypes = self.add_weight(
             "prototypes",
             shape=(self.num_prototypes, int(input_shape[-1])),

@@ -431,3 +431,15 @@ def test_a_wrong_setting_is_named_with_its_value(name, setting, wrong):
     required = {key: 4 for key, default in known.items() if default is inspect.Parameter.empty}
     with pytest.raises(ValueError, match=rf"{setting} .*{wrong}"):
         losses.get(name, **{**required, setting: wrong})
+
+
+@pytest.mark.parametrize("name", ["arcface", "adaface", "centre_loss"])
+def test_a_loss_is_built_once(name):
+    layer = losses.get(name, num_identities=3)
+    layer.build((None, 4))
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=f"{name} is built already"):
+        layer.build((None, 4))
+    assert len(layer.weights) == len(before)
+    for weight, value in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)

@@ -259,6 +259,10 @@ def test_several_bins_are_measured_at_once(served, model_path, frames, run, tmp_
     similarity = lfw_similarity(served, images).reshape(2, 10).T.reshape(-1)
     np.testing.assert_allclose(read_scores(tmp_path / "out" / "scores_0.csv").similarity, similarity, atol=1e-6)
     assert rows[0]["data_hash"] != rows[1]["data_hash"]
+    run("embed", "--model_path", model_path, "--source", "first.bin", "--output", "f.npz", report=False)
+    run("test_bin", "--features", "f.npz", "--source", "first.bin", "--output_dir", "file")
+    first, again = (without_origin(row | {"scores": None}) for row in (rows[0], *results_of(tmp_path / "file")))
+    assert_same_figures(first, again)
     with pytest.raises(ValueError, match="expected files of different names, got first, first"):
         run("test_bin", "--model_path", model_path, "--source", "first.bin,a/first.bin")
 
@@ -314,9 +318,8 @@ def test_masked_photos_are_looked_up_among_the_others(served, model_path, frames
     assert found["cmc"][0] == pytest.approx(best.mean())
     assert found["protocol"].endswith("own originals not compared")
     # Two files of embeddings, whose names are the same.
-    names = [f"P{i}/{2 * track + number}.png" for i, track, number in sorted(images)]
-    for name, each in zip(("masked", "originals"), vectors, strict=True):
-        write_features(tmp_path / f"{name}.npz", Features.of(names, each))
+    for name, source in (("masked", "masked"), ("originals", people)):
+        run("embed", "--model_path", model_path, "--source", source, "--output", f"{name}.npz", report=False)
     files = ["--features", "masked.npz", "--original_features", "originals.npz"]
     run("test_masked", *files, "--list", "masked.csv", "--output_dir", "features")
     assert results_of(tmp_path / "features", "identification")[0]["cmc"] == pytest.approx(found["cmc"])
@@ -357,9 +360,14 @@ def test_megaface_is_measured_from_photos_and_from_the_devkits_features(served, 
     )
     folders = ["--probe_source", "features/facescrub", "--distractor_source", "features/megaface"]
     run("test_megaface", "--ending", "_net.bin", *lists, *folders, "--output_dir", "features_out")
+    for folder in ("facescrub", "megaface"):  # in one folder, for one file of embeddings
+        shutil.copytree(tmp_path / folder, tmp_path / "both", dirs_exist_ok=True)
+    run("embed", "--model_path", model_path, "--source", "both", "--output", "f.npz", report=False)
+    run("test_megaface", "--features", "f.npz", *lists, "--output_dir", "file")
     [found] = results_of(tmp_path / "output" / "eval" / "megaface", "identification")
-    [again] = results_of(tmp_path / "features_out", "identification")
-    assert found["cmc"] == pytest.approx(again["cmc"])
+    for output in ("features_out", "file"):
+        [again] = results_of(tmp_path / output, "identification")
+        assert found["cmc"] == pytest.approx(again["cmc"])
     assert (found["num_probes"], found["num_distractors"]) == (40, 29)
     vectors = np.array([embed(served, image) for image in probes.values()])
     kept = np.array([embed(served, image) for name, image in others.items() if name != "x/3.png"])
@@ -428,9 +436,11 @@ def test_ijb_is_measured_by_face_sets_one_to_one_and_one_to_many(served, model_p
     hits = [np.argmax(pooled[0::2] @ probe) == number for number, probe in enumerate(pooled[1::2])]
     assert closed["cmc"][0] == pytest.approx(np.mean(hits), abs=0.11)
     assert "no folds" not in summary
-    # From embeddings: the same, without photos.
-    names = [f"{row}.png" for row in range(len(images))]
-    write_features(tmp_path / "f.npz", Features.of(names, np.array([embed(served, image) for image in small.values()])))
+    # From embeddings of aligned crops: the same, without photos.
+    (tmp_path / "aligned").mkdir()
+    for row, image in enumerate(small.values()):
+        cv2.imwrite(str(tmp_path / "aligned" / f"{row}.png"), image[:, :, ::-1])
+    run("embed", "--model_path", model_path, "--source", "aligned", "--output", "f.npz", report=False)
     given = ["--source", ijb, "--output_dir", "features"]
     run("test_ijb", "--features", "f.npz", "--pooling", "quality", *given)
     similarity = read_scores(tmp_path / "features" / "scores.csv").similarity
