@@ -26,6 +26,12 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
         image_size: (height, width) of the photo, pixels.
 
     Raises: ValueError if `which` is none of FACES.
+
+    Examples:
+        >>> small = Face(np.array([10, 10, 20, 20]), np.zeros((5, 2)), score=0.99)
+        >>> large = Face(np.array([60, 10, 40, 40]), np.zeros((5, 2)), score=0.95)
+        >>> choose([small, large], "largest", image_size=(100, 120)) == [large]
+        True
     """
     if which not in FACES:
         raise ValueError(f"faces must be one of {', '.join(FACES)}, got {which!r}")
@@ -43,7 +49,13 @@ def choose(faces: Sequence[Face], which: str, image_size: Sequence[int]) -> list
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """An aligned crop, uint8 RGB [height, width, 3], and the face it shows; None: it was aligned before."""
+    """An aligned crop, uint8 RGB [height, width, 3], and the face it shows; None: it was aligned before.
+
+    Examples:
+        >>> crop = Crop(np.zeros((112, 112, 3), np.uint8), face=None)
+        >>> crop.pixels.shape
+        (112, 112, 3)
+    """
 
     pixels: np.ndarray
     face: Face | None
@@ -65,6 +77,13 @@ class Aligner:
 
     Returns: For each photo its crops, at least one, or a PhotoError that says why there are none.
     Raises: ValueError if `faces` is unknown.
+
+    Examples:
+        >>> from keras_face.alignment.templates import template
+        >>> align = Aligner(template("arcface"), landmarks=None)  # of photos that are aligned already
+        >>> [[crop]] = align(["a.jpg"], [np.zeros((250, 250, 3), np.uint8)])
+        >>> crop.pixels.shape
+        (112, 112, 3)
     """
 
     template: Template

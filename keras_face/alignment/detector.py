@@ -27,6 +27,11 @@ class Face:
         landmarks: float32 [5, 2]: x and y of the eye on the image's left, the eye on its right, the nose, the corners
             of the mouth on the image's left and right; pixels, not rounded.
         score: How sure the detector is, [0, 1].
+
+    Examples:
+        >>> face = Face(box=np.array([10, 12, 30, 40]), landmarks=np.zeros((5, 2)), score=0.97)
+        >>> float(face.box[2] * face.box[3])  # its area in pixels
+        1200.0
     """
 
     box: np.ndarray
@@ -51,6 +56,11 @@ class Detector:
     Returns: For each photo its faces, the surest first.
     Raises: ValueError if an argument is out of range, or a photo has another shape or type.
     Reference: Zhang et al. 2016, MTCNN, https://arxiv.org/abs/1604.02878
+
+    Examples:
+        >>> detect = Detector(min_face_size=40)
+        >>> detect([np.zeros((80, 80, 3), np.uint8)])  # for each photo its faces: here none
+        [[]]
     """
 
     def __init__(

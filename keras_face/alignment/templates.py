@@ -33,6 +33,14 @@ class Template:
         image_size: (height, width) of the crop, pixels.
         anchors: What a face is aligned by: "points": all five, least squares; "eyes_mouth": the slope and middle of
             the eyes, and how far below them the mouth is; "eyes": the eyes alone. The latter two are SeqFace's.
+
+    Examples:
+        >>> template("arcface").landmarks.round(1)
+        array([[38.3, 51.7],
+               [73.5, 51.5],
+               [56. , 71.7],
+               [41.5, 92.4],
+               [70.7, 92.2]], dtype=float32)
     """
 
     name: str
@@ -42,7 +50,12 @@ class Template:
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names that `template` knows."""
+    """Returns the names that `template` knows.
+
+    Examples:
+        >>> names()
+        ('arcface', 'arcface112x96', 'seqface144', 'seqface128', 'seqface144_eyes', 'seqface128_eyes')
+    """
     return tuple(_known())
 
 
@@ -54,6 +67,12 @@ def template(name_or_numbers: str | Sequence[float]) -> Template:
             landmarks in pixels, in the order of `Template.landmarks`.
 
     Raises: ValueError if it is neither.
+
+    Examples:
+        >>> template("arcface").image_size
+        (112, 112)
+        >>> template("64x64:20,24,44,24,32,36,22,48,42,48").landmarks[2]
+        array([32., 36.], dtype=float32)
     """
     known = _known()
     if name_or_numbers in known:
@@ -74,7 +93,7 @@ def of_window(name: str, whole_size: Sequence[int], image_size: Sequence[int]) -
 
     Args:
         name: Template of the crops.
-        whole_size: (height, width) that they are fitted to first, pixels, as by `data.images.fit`.
+        whole_size: (height, width) that they are fitted to first, pixels, as by `photos.images.fit`.
         image_size: (height, width) of the window in the middle, pixels.
     """
     try:
@@ -98,6 +117,10 @@ def placed(name: str, image_size: Sequence[int]) -> np.ndarray:
 
     Returns: float32 [5, 2], pixels of these crops.
     Raises: ValueError if there is no such template.
+
+    Examples:
+        >>> placed("arcface", (56, 56))[0]  # the eye on the image's left
+        array([18.897299, 25.59815 ], dtype=float32)
     """
     known = template(name)
     after, before = np.array(image_size[::-1]), np.array(known.image_size[::-1])  # width, height

@@ -98,6 +98,11 @@ def decoder(
 
     Raises: ValueError if a value is out of range.
     Reference: Huang et al. 2020, https://arxiv.org/abs/2006.04518; HuyaInc/huya_face, analysis/symbol/fgan_resnet.py.
+
+    Examples:
+        >>> network = keras_face.backbones.decoder(8, (16, 16), width=0.1, units=(1, 1, 1, 1))
+        >>> network(np.ones((2, 8), np.float32)).shape
+        TensorShape([2, 16, 16, 3])
     """
     if not is_whole(embedding_size) or embedding_size < 1:
         raise ValueError(f"embedding_size must be a whole number above 0, got {embedding_size}")

@@ -25,6 +25,10 @@ class Source:
         image_size: (height, width) of that system's crops.
         embedding_size: Numbers in that system's embeddings.
         place: The file in the system's repository that defines it, or the paper.
+
+    Examples:
+        >>> Source("one's own", "https://example.org/my_network").embedding_size
+        512
     """
 
     system: str
@@ -130,13 +134,6 @@ Build = Callable[[str, Settings], keras.Model]
 def register(name: str, *, source: Source | None = None) -> Callable[[Build], Build]:
     """Returns a decorator that makes a function of one's own a backbone by name, for `build` and in a configuration.
 
-        @keras_face.backbones.register("two_convolutions")
-        def two_convolutions(name, settings):
-            images = keras.Input(settings.input_shape)
-            x = keras.layers.Conv2D(32, 3, 2, activation="relu")(images)
-            x = keras.layers.Flatten()(keras.layers.Conv2D(64, 3, 2, activation="relu")(x))
-            return keras.Model(images, keras.layers.Dense(settings.embedding_size, dtype="float32")(x), name=name)
-
     The function takes the name and the `Settings`, and returns a model as `build` describes it; layers of its own are
     registered with Keras, so that `.keras` files hold them. `keras_face.testing.check_backbone` tells whether it keeps
     what the others do.
@@ -146,6 +143,17 @@ def register(name: str, *, source: Source | None = None) -> Callable[[Build], Bu
         source: Where it comes from.
 
     Raises: ValueError if the name is taken, or no name.
+
+    Examples:
+        >>> @keras_face.backbones.register("two_convolutions")
+        ... def two_convolutions(name, settings):
+        ...     images = keras.Input(settings.input_shape)
+        ...     x = keras.layers.Conv2D(32, 3, 2, activation="relu")(images)
+        ...     x = keras.layers.Flatten()(keras.layers.Conv2D(64, 3, 2, activation="relu")(x))
+        ...     return keras.Model(images, keras.layers.Dense(settings.embedding_size, dtype="float32")(x), name=name)
+        ...
+        >>> keras_face.backbones.build("two_convolutions", (32, 32, 3)).output_shape
+        (None, 512)
     """
     if not name.isidentifier():
         raise ValueError(f"a backbone's name must be letters, digits and underscores, got {name!r}")
@@ -160,7 +168,12 @@ def register(name: str, *, source: Source | None = None) -> Callable[[Build], Bu
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names that `build` knows, in alphabetical order."""
+    """Returns the names that `build` knows, in alphabetical order.
+
+    Examples:
+        >>> [name for name in keras_face.backbones.names() if name.startswith("iresnet")]
+        ['iresnet100', 'iresnet18', 'iresnet200', 'iresnet34', 'iresnet50']
+    """
     return tuple(sorted(_BACKBONES))
 
 
@@ -168,13 +181,21 @@ def source(name: str) -> Source:
     """Returns where the network of that name comes from.
 
     Raises: ValueError if the name is unknown.
+
+    Examples:
+        >>> keras_face.backbones.source("vit_t").place
+        'deepinsight/insightface, recognition/arcface_torch/backbones/vit.py'
     """
     check(name)
     return _SOURCES[name]
 
 
 def check(name: str) -> None:
-    """Raises ValueError, which names the nearest known one first, if there is no such network."""
+    """Raises ValueError, which names the nearest known one first, if there is no such network.
+
+    Examples:
+        >>> keras_face.backbones.check("iresnet50")  # no error: there is one
+    """
     if name not in _BACKBONES:
         raise ValueError(unknown("backbone", name, names()))
 
@@ -220,6 +241,11 @@ def build(
         mask_ratio: Share of the patches that a vision transformer leaves out in training, [0, 1); None: its own.
 
     Raises: ValueError if the name is unknown or a value is out of range, or mask_ratio is given to another network.
+
+    Examples:
+        >>> network = keras_face.backbones.build("sphereface4", (16, 16, 3), embedding_size=8, width=0.1)
+        >>> network(np.zeros((2, 16, 16, 3), np.float32)).shape
+        TensorShape([2, 8])
     """
     check(name)
     if mask_ratio is not None and name not in _VISION_TRANSFORMERS:

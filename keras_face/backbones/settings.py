@@ -25,6 +25,11 @@ class Settings:
     """The choices that `build` takes, checked; ValueError for one out of range.
 
     Attributes: as the arguments of `build`.
+
+    Examples:
+        >>> settings = Settings((112, 96, 3), 512, width=0.5, dropout=None, dropout_seed=0, synchronized=False)
+        >>> settings.input_shape
+        (112, 96, 3)
     """
 
     input_shape: Sequence[int]

@@ -40,6 +40,11 @@ def load(path: str | os.PathLike | None = None, overrides: Iterable[str] = (), *
         FileNotFoundError: There is neither such a file nor such a recipe.
         ValueError: Unknown section or key (with the nearest known one), value of a wrong type or out of its range, or
             keys that contradict each other; the message names file, section and key.
+
+    Examples:
+        >>> config = keras_face.load_config("adaface", ["training.epochs=2", "loss adaface.margin=0.3"])
+        >>> config.loss.head, config.training.epochs, config.losses["adaface"]["margin"]
+        ('adaface', 2.0, 0.3)
     """
     path = None if path is None else find_config(path)
     values = given(path, overrides, tiny=tiny)

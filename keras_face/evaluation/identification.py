@@ -26,6 +26,13 @@ class Search(Short):
         other_similarity: float32 [n], highest similarity of an entry that is no mate; -inf where there is none.
         average_precision: float64 [n], mean over the mates of the share of mates among the entries up to them; 0 where
             there are no mates.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> found.mated, found.mate_similarity.round(2)
+        (array([ True,  True, False]), array([0.99, 0.64, -inf], dtype=float32))
     """
 
     rank: np.ndarray
@@ -52,6 +59,13 @@ class IdentificationRate:
         fpir: False positive identification rate asked for; None: every probe counts (closed set).
         threshold: Lowest similarity threshold that keeps the FPIR; None without, or where it is not measurable.
         num_unmated: Probes without a mate, behind the FPIR.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> print(identification_rate(found))
+        0.5000 [0.0126, 0.9874]
     """
 
     rank: int
@@ -89,6 +103,13 @@ def search(
         itself: int [n], entry of the gallery that is the probe itself and is left out of its search; -1: none is.
 
     Raises: ValueError for embeddings that are zero or not finite, sizes that differ, and an empty gallery.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> found.rank  # of the mate; 0: there is none
+        array([1, 2, 0])
     """
     probes, gallery = checks.unit(probes, "probes"), checks.unit(gallery, "gallery")
     if not len(gallery) or probes.shape[1] != gallery.shape[1]:
@@ -141,6 +162,13 @@ def cmc(found: Search, max_rank: int = 20) -> np.ndarray:
     """Returns float64 [max_rank], the cumulative match characteristic: `identification_rate` at ranks 1, 2 ...
 
     Raises: ValueError as `identification_rate`.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> cmc(found, max_rank=2)
+        array([0.5, 1. ])
     """
     ranks = _mated_ranks(found, max_rank)
     return np.cumsum(np.bincount(ranks[ranks <= max_rank], minlength=max_rank + 1)[1:]) / ranks.size
@@ -158,6 +186,13 @@ def identification_rate(
         level: Confidence of the interval, (0, 1).
 
     Raises: ValueError if no probe has a mate, or the rank is below 1.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> identification_rate(found, rank=1).rate
+        0.5
     """
     ranks = _mated_ranks(found, rank)
     hits = int(np.count_nonzero(ranks <= rank))
@@ -186,6 +221,13 @@ def mean_average_precision(found: Search) -> float:
     """Returns the mean over the mated probes of the average precision (mAP).
 
     Raises: ValueError if no probe has a mate.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> mean_average_precision(found)
+        0.75
     """
     _mated_ranks(found, 1)
     return float(found.average_precision[found.mated].mean())
@@ -207,6 +249,13 @@ def tpir_at_fpir(
         level: Confidence of the interval, (0, 1).
 
     Raises: ValueError if `fpir` or `rank` is out of range, or no probe has a mate.
+
+    Examples:
+        >>> gallery, gallery_labels = [[1, 0], [0, 1]], [7, 8]
+        >>> probes, probe_labels = [[0.9, 0.1], [0.6, 0.5], [0.1, 0.9]], [7, 8, 9]
+        >>> found = search(probes, probe_labels, gallery, gallery_labels)
+        >>> print(tpir_at_fpir(found, fpir=0.1))
+        not measurable with 1 probes without a mate
     """
     ranks = _mated_ranks(found, rank)
     falling = np.sort(found.other_similarity[~found.mated])[::-1]

@@ -21,6 +21,10 @@ class TarAtFar:
         tar: Share of the genuine pairs accepted; None where the FAR is not measurable with so few impostors.
         threshold: Lowest similarity threshold that keeps the FAR; None likewise.
         num_impostor: Number of impostor pairs behind the FAR.
+
+    Examples:
+        >>> tar_at_far([0.9, 0.7, 0.3, 0.1], [True, False, True, False], far=0.5)
+        TarAtFar(far=0.5, tar=1.0, threshold=0.1, num_impostor=2)
     """
 
     far: float
@@ -43,6 +47,16 @@ class OperatingPoint(TarAtFar):
         far_interval: Likewise of the FAR at this threshold: what the threshold promises on new people.
         bootstrap_interval: Interval of the TAR at this FAR; that the threshold is found on these impostors is in it.
             By resampling people, or else pairs.
+
+    Examples:
+        >>> random = np.random.default_rng(0)
+        >>> genuine, fold = np.arange(400) % 2 == 0, np.arange(400) % 10
+        >>> similarity = random.normal(0.6 * genuine, 0.2)
+        >>> [point] = operating_points(similarity, genuine, fars=[0.1])
+        >>> point.num_accepted_impostor, point.num_impostor
+        (20, 200)
+        >>> print(f"{point.far_interval.low:.3f} to {point.far_interval.high:.3f}")
+        0.062 to 0.150
     """
 
     num_genuine: int
@@ -68,6 +82,14 @@ def tar_at_far(similarity: ArrayLike, genuine: ArrayLike, far: float) -> TarAtFa
         far: False accept rate, (0, 1]. Not measurable where it allows less than one of the impostor pairs.
 
     Raises: ValueError as `folds.kfold_accuracy`, or if `far` is out of range.
+
+    Examples:
+        >>> random = np.random.default_rng(0)
+        >>> genuine, fold = np.arange(400) % 2 == 0, np.arange(400) % 10
+        >>> similarity = random.normal(0.6 * genuine, 0.2)
+        >>> point = tar_at_far(similarity, genuine, far=0.01)
+        >>> print(f"{point.tar:.3f} of the genuine pairs at a threshold of {point.threshold:.3f}")
+        0.695 of the genuine pairs at a threshold of 0.469
     """
     similarity, genuine = checks.pairs(similarity, genuine)
     impostors = similarity[~genuine]
@@ -103,6 +125,16 @@ def operating_points(
         seed: Of the bootstrap.
 
     Raises: ValueError as `tar_at_far`.
+
+    Examples:
+        >>> random = np.random.default_rng(0)
+        >>> genuine, fold = np.arange(400) % 2 == 0, np.arange(400) % 10
+        >>> similarity = random.normal(0.6 * genuine, 0.2)
+        >>> for point in operating_points(similarity, genuine, fars=[0.1, 0.001]):
+        ...     print(point.far, point)
+        ...
+        0.1 0.9550 [0.9250, 0.9850]
+        0.001 not measurable with 200 impostors
     """
     similarity, genuine = checks.pairs(similarity, genuine)
     return operating_points_of_tops(

@@ -41,6 +41,12 @@ class Pooling:
         ValueError: Settings out of range, embeddings that are zero or not finite, sizes that differ, a face set
             without embeddings or whose embeddings cancel out or have no quality, a quality or media that is missing or
             not asked for.
+
+    Examples:
+        >>> embeddings = [[3.0, 0.0], [0.0, 1.0], [0.0, 2.0]]
+        >>> Pooling("norm")(embeddings, face_set=[0, 0, 1]).round(3)
+        array([[0.949, 0.316],
+               [0.   , 1.   ]], dtype=float32)
     """
 
     weighting: str = "equal"

@@ -41,6 +41,14 @@ def write_results(
         path: File, replaced; its folder is made.
         scores: The file of similarities beside it, of the verification results that have one, by their number.
         comparisons: Dataclasses.
+
+    Examples:
+        >>> people = np.repeat(np.arange(40), 5)
+        >>> embeddings = np.random.default_rng(0).normal(size=(200, 16))
+        >>> result = keras_face.evaluation.verify_people(embeddings, people, name="mine").result
+        >>> keras_face.evaluation.write_results([result], "results.json")
+        >>> Path("results.json").exists()
+        True
     """
     results = list(results)
     rows = [result.to_json() for result in results if isinstance(result, VerificationResult)]
@@ -65,6 +73,14 @@ def read_results(path: str | os.PathLike) -> list[dict[str, Any]]:
     A row may have `scores`, a file of its similarities in the same folder.
 
     Raises: ValueError if it is no such file, or none of this version of keras_face (its rows lack the protocol's hash).
+
+    Examples:
+        >>> people = np.repeat(np.arange(40), 5)
+        >>> embeddings = np.random.default_rng(0).normal(size=(200, 16))
+        >>> result = keras_face.evaluation.verify_people(embeddings, people, name="mine").result
+        >>> write_results([result], "results.json")
+        >>> [row["num_genuine"] for row in read_results("results.json")]
+        [400]
     """
     path = Path(path)
     try:

@@ -41,6 +41,10 @@ class Origin:
         model_hash: SHA-256 of the model's content; None: not known.
         data_hash: SHA-256 of the content of all photos, embeddings or similarities in the protocol's order; None: not
             known.
+
+    Examples:
+        >>> Origin("output/run", "lfw/aligned112", "each photo with its mirror image", flip=True).model
+        'output/run'
     """
 
     model: str
@@ -74,6 +78,15 @@ class VerificationResult(Origin):
         best_threshold: The one of the highest accuracy on all pairs: for use elsewhere, not behind `accuracy`.
         tar_at_far: True accept rates at `scores.FARS`, with thresholds and intervals.
         dropped: Pairs that the protocol leaves out.
+
+    Examples:
+        >>> people = np.repeat(np.arange(40), 5)
+        >>> embeddings = np.random.default_rng(0).normal(size=(40, 16))[people] + 0.1
+        >>> result = keras_face.evaluation.verify_people(embeddings, people).result
+        >>> result.num_genuine, result.auc
+        (400, 1.0)
+        >>> print(result.intervals)
+        people resampled: as sure as 39 people make it, 1000 resamples, seed 0
     """
 
     protocol: str = ""
@@ -116,6 +129,10 @@ class IdentificationResult(Origin):
         mean_average_precision: mAP; None where each mate is ranked alone.
         tar_at_far: TAR at FAR of probes and distractors, where there are any.
         dropped: What the protocol leaves out.
+
+    Examples:
+        >>> IdentificationResult("my model", "my photos", "as given", protocol="mine", cmc=(0.8, 0.9)).to_json()["cmc"]
+        (0.8, 0.9)
     """
 
     protocol: str = ""
@@ -144,6 +161,13 @@ class Measured(Short):
         pairs: The protocol; its keys name photos, tracks or IJB templates. A single fold means: no folds.
         similarity: [n], of each pair.
         quality: [n], of each pair: the lower norm of its two photos; None: norms are not known, or all the same.
+
+    Examples:
+        >>> people = np.repeat(np.arange(40), 5)
+        >>> embeddings = np.random.default_rng(0).normal(size=(40, 16))[people] + 0.1
+        >>> measured = keras_face.evaluation.verify_people(embeddings, people)
+        >>> measured.similarity.shape == (len(measured.pairs.left),)
+        True
     """
 
     result: VerificationResult
@@ -171,6 +195,15 @@ def verify(
             `similarity`.
 
     Raises: ValueError as `scores.kfold_accuracy`; says the protocol.
+
+    Examples:
+        >>> genuine, fold = np.arange(400) % 2 == 0, np.arange(400) % 10
+        >>> similarity = np.random.default_rng(0).normal(0.6 * genuine, 0.2)
+        >>> names = tuple(f"{number}.jpg" for number in range(400))
+        >>> pairs = keras_face.evaluation.Pairs("my pairs", names, names[::-1], genuine, fold)
+        >>> result = verify(pairs, similarity, Origin("my model", "my photos", "as given")).result
+        >>> print(f"EER {result.equal_error_rate:.3f}, AUC {result.auc:.3f}")
+        EER 0.060, AUC 0.978
     """
     similarity = np.asarray(similarity)
     try:

@@ -10,7 +10,20 @@ FARS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # of which those are shown that are measu
 
 
 def table(results: Iterable[VerificationResult | IdentificationResult]) -> str:
-    """Returns the results as tables, one a protocol and a line a model, with notes on the how."""
+    """Returns the results as tables, one a protocol and a line a model, with notes on the how.
+
+    Examples:
+        >>> embeddings = [[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.8]]
+        >>> left, right, genuine = [0, 2, 0, 1], [1, 3, 2, 3], [True, True, False, False]
+        >>> measured = keras_face.evaluation.verify_pairs(embeddings, left, right, genuine)
+        >>> print(keras_face.evaluation.table([measured.result]))
+        pairs of arrays: 2 genuine and 2 impostor pairs
+          model       AUC     EER
+          embeddings  1.0000  0.0000
+        TAR at FAR 0.01 and below: not measurable with 2 impostor pairs
+        embedding: as given
+        intervals: as if pairs were independent, as their people are not known: too narrow where they share people
+    """
     results = list(results)
     verified = [result for result in results if isinstance(result, VerificationResult)]
     identified = [result for result in results if isinstance(result, IdentificationResult)]

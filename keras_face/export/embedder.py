@@ -20,6 +20,10 @@ def find_version(model_path: str | os.PathLike) -> Path:
 
     Raises:
         ValueError: There is none.
+
+    Examples:
+        >>> keras_face.export.find_version("output/run").as_posix()
+        'output/run/export/2'
     """
     path = Path(model_path)
     for folder in (path, path / "export"):
@@ -61,6 +65,16 @@ class EmbedderLike(Protocol):
         images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
 
     Returns: float32 array [n, embedding_size], unit length.
+
+    Examples:
+        >>> class MeanColour:
+        ...     name, image_size, batch_size = "mean colour", (112, 112), 64
+        ...     def __call__(self, images):
+        ...         colours = images.reshape(len(images), -1, 3).mean(axis=1).astype(np.float32) + 1
+        ...         return colours / np.linalg.norm(colours, axis=1, keepdims=True)
+        ...
+        >>> MeanColour()(np.zeros((2, 112, 112, 3), np.uint8)).shape
+        (2, 3)
     """
 
     @property
@@ -80,6 +94,12 @@ class Embedder:
         images: uint8 [n, height, width, 3], RGB aligned crops of `image_size`.
 
     Returns: float32 array [n, embedding_size], unit length.
+
+    Examples:
+        >>> embed = keras_face.load_embedder("output/run")
+        >>> embeddings, norms = embed.with_norms(np.zeros((3, 16, 16, 3), np.uint8))
+        >>> embeddings.shape, norms.shape, embed.facts["colour_order"]
+        ((3, 8), (3,), 'rgb')
     """
 
     name: str
@@ -108,6 +128,12 @@ def load_embedder(model_path: str | os.PathLike, batch_size: int = 64) -> Embedd
 
     Raises:
         ValueError: No such model, a damaged one, or a SavedModel that keras_face did not export.
+
+    Examples:
+        >>> embed = keras_face.load_embedder("output/run")
+        >>> first, second = embed(np.zeros((2, *embed.image_size, 3), np.uint8))
+        >>> print(f"{first @ second:.3f}")  # of a photo with itself
+        1.000
     """
     folder = find_version(model_path)
     if not (folder / FACTS).is_file():
@@ -151,6 +177,12 @@ def write_thresholds(folder: str | os.PathLike, thresholds: Mapping[str, Mapping
         thresholds: From a protocol's name to what was found by it, JSON values. Those of other protocols are kept.
 
     Raises: ValueError if keras_face did not export it.
+
+    Examples:
+        >>> found = {"my door": {"threshold": 0.42, "far": 0.001}}
+        >>> file = keras_face.export.write_thresholds("output/run/export/2", found)
+        >>> keras_face.load_embedder("output/run").facts["thresholds"]["my door"]
+        {'threshold': 0.42, 'far': 0.001}
     """
     path = Path(folder) / FACTS
     if not path.is_file():

@@ -19,11 +19,6 @@ def register(
 ) -> Callable[[type[_Kind]], type[_Kind]]:
     """Returns a decorator that makes a class of one's own a loss by name, for `get` and in a configuration.
 
-        @keras_face.losses.register("half_cosine")
-        class HalfCosine(keras_face.losses.Margin):
-            def target(self, cosine):
-                return 0.5 * cosine - 0.5
-
     The class is a `Margin`, which makes a margin softmax, or a Keras layer called as `layer(embeddings, labels,
     training=False)` that returns one loss per example; one with a parameter `num_identities` is told their number.
     Both come back from `.keras` files too. `keras_face.testing.check_loss` tells whether it keeps what the others do.
@@ -36,6 +31,16 @@ def register(
         **defaults: Settings with other defaults than the class has.
 
     Raises: ValueError if the name is taken or no name, or the class is of another kind or lacks these arguments.
+
+    Examples:
+        >>> @keras_face.losses.register("half_cosine")
+        ... class HalfCosine(keras_face.losses.Margin):
+        ...     def target(self, cosine):
+        ...         return 0.5 * cosine - 0.5
+        ...
+        >>> head = keras_face.losses.get("half_cosine", num_identities=10)
+        >>> head(tf.random.normal((4, 8)), tf.constant([0, 3, 3, 9])).shape
+        TensorShape([4])
     """
     if not name.isidentifier():
         raise ValueError(f"a loss's name must be letters, digits and underscores, got {name!r}")
@@ -64,7 +69,12 @@ def register(
 
 
 def names() -> list[str]:
-    """Returns the names of all losses, those of one's own last."""
+    """Returns the names of all losses, those of one's own last.
+
+    Examples:
+        >>> keras_face.losses.names()[:4]
+        ['softmax', 'norm_softmax', 'cosface', 'arcface']
+    """
     return list(LOSSES)
 
 
@@ -73,13 +83,21 @@ def settings(name: str) -> dict[str, Any]:
 
     Raises:
         ValueError: no loss has this name.
+
+    Examples:
+        >>> keras_face.losses.settings("cosface")["margin"]
+        0.35
     """
     _check_known("loss", name, names())
     return LOSSES[name].parameters()
 
 
 def check(name: str, given: Iterable[str]) -> None:
-    """Raises ValueError, which names the nearest known one, if there is no such loss or it has no such setting."""
+    """Raises ValueError, which names the nearest known one, if there is no such loss or it has no such setting.
+
+    Examples:
+        >>> keras_face.losses.check("arcface", ["margin", "scale"])  # no error: it has these settings
+    """
     known = settings(name)
     for setting in given:
         _check_known(f"setting of {name}", setting, list(known))
@@ -94,6 +112,11 @@ def get(name: str, /, **values: Any) -> keras.layers.Layer:
 
     Raises:
         ValueError: the name or a setting is unknown, a setting is out of range, or one that has no default is missing.
+
+    Examples:
+        >>> head = keras_face.losses.get("arcface", num_identities=10, margin=0.4)
+        >>> head(tf.random.normal((4, 8)), tf.constant([0, 3, 3, 9]), training=True).shape  # a loss for each
+        TensorShape([4])
     """
     layer_name = values.pop("name", name)
     check(name, values)

@@ -43,6 +43,13 @@ class DatasetInfo:
         new_labels: int64, for each label >= 0 of the files the one that it has here; -1: this identity is left out, and
             the counts above but for `num_sequences` are without it, while files and index are those of all. None: the
             labels are those of the files. See `held_out.set_apart`.
+
+    Examples:
+        >>> dataset = keras_face.records.open_dataset("output/run/records/synthetic")
+        >>> dataset.identities[:2]
+        ('Person_00000', 'Person_00001')
+        >>> int(dataset.index["label"].max())
+        3
     """
 
     path: Path
@@ -99,6 +106,11 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
     """Returns what is known of the dataset in a folder, after checking that it is all there.
 
     Raises: ValueError that says what is missing or disagrees: the folder, its metadata, a shard, bytes of a shard.
+
+    Examples:
+        >>> dataset = keras_face.records.open_dataset("output/run/records/synthetic")
+        >>> dataset.num_images, dataset.image_size, dataset.template
+        (24, (112, 112), 'arcface')
     """
     path = Path(path)
     if not path.is_dir():

@@ -75,6 +75,11 @@ def mix(datasets: Sequence[DatasetInfo], weights: Sequence[float | None], balanc
         balance: Whether every identity (and track) of a dataset is equally frequent, instead of every photo.
 
     Raises: ValueError if any of this is not so.
+
+    Examples:
+        >>> dataset = keras_face.records.open_dataset("output/run/records/synthetic")
+        >>> keras_face.records.mix([dataset], [None]).num_identities
+        4
     """
     if not datasets or len(weights) != len(datasets):
         raise ValueError(f"expected datasets and a weight for each, got {len(datasets)} and {len(weights)} weights")

@@ -23,6 +23,9 @@ def check_backbone(name: str, image_size: Sequence[int] = (32, 32), embedding_si
         embedding_size: Numbers in an embedding.
 
     Raises: AssertionError that says what does not hold; ValueError if there is no such network.
+
+    Examples:
+        >>> keras_face.testing.check_backbone("sphereface4", (16, 16))  # no error: it keeps all
     """
     shape = (*image_size, 3)
     images = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)

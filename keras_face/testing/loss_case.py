@@ -36,6 +36,17 @@ class Case:
         differentiable: Whether finite differences of the oracle are the gradient.
         huge: The largest component of an embedding whose loss a float32 can hold.
         call: How the layer is called.
+
+    Examples:
+        >>> class SquaredLength(keras.layers.Layer):
+        ...     def call(self, embeddings, labels, training=False):
+        ...         return tf.reduce_sum(tf.square(tf.cast(embeddings, tf.float32)), axis=1)
+        ...
+        >>> def oracle(embeddings, labels, weights, held):
+        ...     return np.square(embeddings).sum(axis=1)
+        ...
+        >>> case = Case(SquaredLength, oracle, label_range=None)
+        >>> keras_face.testing.LOSS_CHECKS[0](case)  # its values are the formula's
     """
 
     make: Callable[[], Any]

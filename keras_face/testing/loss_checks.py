@@ -43,6 +43,17 @@ def check_loss(
         **known: Further attributes of `Case`.
 
     Raises: AssertionError that names the check; ValueError if there is no such loss, or only one logical device.
+
+    Examples:
+        >>> @keras_face.losses.register("mean_square")
+        ... class MeanSquare(keras.layers.Layer):
+        ...     def call(self, embeddings, labels, training=False):
+        ...         return tf.reduce_mean(tf.square(tf.cast(embeddings, tf.float32)), axis=1)
+        ...
+        >>> def oracle(embeddings, labels, weights, held):  # the formula in NumPy
+        ...     return np.square(embeddings).mean(axis=1)
+        ...
+        >>> keras_face.testing.check_loss("mean_square", oracle, label_range=None, huge=1e15)  # no error: it keeps all
     """
     counts = {"num_identities": IDENTITIES, "num_sequences": SEQUENCES}
     taken = {key: value for key, value in counts.items() if key in losses.settings(name)}

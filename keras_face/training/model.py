@@ -63,6 +63,17 @@ class FaceModel(keras.Model):
 
     Returns: float32 [batch, embedding_size], embeddings, not of unit length.
     Raises: ValueError if a loss has no weight, or needs a teacher where there is none.
+
+    Examples:
+        >>> network = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(8)])
+        >>> head = keras_face.losses.get("cosface", num_identities=4)
+        >>> model = keras_face.FaceModel(network, {"cosface": head}, {"cosface": 1.0})
+        >>> model.compile(optimizer=keras.optimizers.SGD(0.1))
+        >>> images, labels = np.zeros((8, 16, 16, 3), np.uint8), np.arange(8) % 4
+        >>> sorted(model.fit(images, labels, verbose=0).history)
+        ['accuracy', 'cosface', 'embedding_norm', 'loss', 'target_cosine']
+        >>> model.predict(images, verbose=0).shape
+        (8, 8)
     """
 
     def __init__(

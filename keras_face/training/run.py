@@ -56,6 +56,18 @@ def train(config: Config) -> dict[str, Any]:
         ValueError: Something in the configuration or the data is not as expected.
         FloatingPointError: A loss became NaN or infinite; says which, at which step, on which photos.
         SystemExit: SIGTERM, SIGINT or SIGHUP came; the run was saved first.
+
+    Examples:
+        >>> config = keras_face.load_config(overrides=[
+        ...     "run.output_dir=output/run", "run.strategy=one_device", "data.train=synthetic", "data.image_size=16,16",
+        ...     "synthetic.people=4", "synthetic.photos_per_person=6", "model.backbone=sphereface4", "model.width=0.1",
+        ...     "model.embedding_size=8", "training.batch_size=8", "training.steps=2",
+        ... ])
+        >>> found = keras_face.train(config)
+        >>> found["results"]
+        []
+        >>> [path.name for path in Path("output/run/export").iterdir()]
+        ['2']
     """
     # 1. What is not ours; the devices, before TensorFlow touches one; and mistakes in network and losses, before
     #    anything is drawn or written.

@@ -158,13 +158,31 @@ def test_the_configuration_of_a_block_is_taken(block, tmp_path, trained):
     names = given.get("data", {}).get("train", ("",))[0].split(",")
     others = [name.strip() for name in names if name.strip() and name.strip() not in given]
     loaded = config.load(file, [f"{name}.records=DIR" for name in others])
-    build_losses(
+    # What is written out of it says of every key of the block what the block says.
+    config.write_config(loaded, tmp_path / "whole.ini")
+    whole = config.given(tmp_path / "whole.ini")
+    for section, keys in given.items():
+        for key, (text, _) in keys.items():
+            assert values_of(whole[section][key][0]) == values_of(text), f"[{section}] {key}"
+    layers, _ = build_losses(
         loaded.loss,
         loaded.losses,
         num_identities=3,
         num_sequences=0,
         has_teacher=bool(loaded.teacher.model_path),
     )
+    assert {name.removeprefix("loss ") for name in given if name.startswith("loss ")} <= set(layers)
+
+
+def values_of(text):
+    """Returns the values of a key, numbers as such."""
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            found.append(part.strip())
+    return found
 
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.kind == "python"], ids=lambda block: block.name)

@@ -17,7 +17,7 @@ _PICKLE = (".pkl", ".pickle")
 
 
 def read_features(path: str | os.PathLike, *, prefix: str = "") -> Features:
-    """Returns the embeddings of a file.
+    r"""Returns the embeddings of a file.
 
     - `.npz`: arrays `names` [n] and `embeddings` [n, size], and perhaps `norms` [n], which multiply the vectors' own.
     - `.txt`, `.list`, `.csv`, `.tsv`: lines of a name and its numbers, cut at tabs if the first line has one, else at
@@ -29,6 +29,12 @@ def read_features(path: str | os.PathLike, *, prefix: str = "") -> Features:
         prefix: What all names begin with, taken off: the folder of the photos, for names that are to be a protocol's.
 
     Raises: ValueError, with file and line or row, for what is no such file, and as `Features.of`.
+
+    Examples:
+        >>> count = Path("features.csv").write_text("a/1.jpg,3,4\na/2.jpg,1,0\n")
+        >>> features = keras_face.evaluation.read_features("features.csv")
+        >>> features.names, features.embeddings[0]
+        (('a/1.jpg', 'a/2.jpg'), array([0.6, 0.8], dtype=float32))
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -61,6 +67,12 @@ def write_features(path: str | os.PathLike, features: Features) -> None:
     """Writes the embeddings as an `.npz` of names, embeddings and norms; the file appears whole or not at all.
 
     Raises: ValueError if the path does not end in .npz.
+
+    Examples:
+        >>> features = Features.of(["a/1.jpg", "a/2.jpg"], np.array([[3.0, 4.0], [1.0, 0.0]]))
+        >>> keras_face.evaluation.write_features("features.npz", features)
+        >>> keras_face.evaluation.read_features("features.npz").norms
+        array([5., 1.], dtype=float32)
     """
     path = Path(path)
     if path.suffix != ".npz":

@@ -27,7 +27,7 @@ Row = tuple[str, str, bool]  # left, right, genuine
 
 
 def read_pairs(path: str | os.PathLike) -> Pairs:
-    """Returns the pairs of photos in a text file; its first line says which of seven formats it has.
+    r"""Returns the pairs of photos in a text file; its first line says which of seven formats it has.
 
     - `10 300`: LFW's View 2 (pairs.txt). 10 folds as the file has them, each 300 genuine, then 300 impostor pairs.
     - `500`: LFW's View 1 (pairsDevTrain.txt, pairsDevTest.txt). 500 genuine, then 500 impostor pairs in a single set;
@@ -51,6 +51,13 @@ def read_pairs(path: str | os.PathLike) -> Pairs:
 
     Raises: ValueError, with file and line, for a line that is not as expected, and for too many or too few lines, also
         of one polarity.
+
+    Examples:
+        >>> lines = [f"a/{number}.jpg b/{number}.jpg {number % 2}" for number in range(20)]
+        >>> count = Path("pairs.txt").write_text("\n".join(lines))
+        >>> pairs = keras_face.evaluation.read_pairs("pairs.txt")
+        >>> pairs.left[:2], pairs.genuine[:2]
+        (('a/0.jpg', 'a/1.jpg'), array([False,  True]))
     """
     path, lines = Path(path), read_lines(path)
     if not lines:
@@ -86,7 +93,7 @@ def _rows(path: Path, lines: list[Line]) -> Iterable[Row]:
 def _by_position(path: Path, rows: Sequence[Row]) -> Pairs:
     left, right, flags = zip(*rows, strict=True) if rows else ((), (), ())
     genuine = np.array(flags, bool)
-    num_folds = min(NUM_FOLDS, max(2, min(np.count_nonzero(genuine), np.count_nonzero(~genuine))))
+    num_folds = min(NUM_FOLDS, max(2, min(int(np.count_nonzero(genuine)), int(np.count_nonzero(~genuine)))))
     fold = folds_by_polarity(genuine, num_folds)
     return Pairs(f"pairs of {path.name}, {num_folds} folds by position", left, right, genuine, fold)
 

@@ -35,6 +35,14 @@ class Pairs(Short):
         drawn: Whether the people are drawn, none of them real; the name says it too.
 
     Raises: ValueError if the sizes differ, there is no pair, or a fold of 0 ... k - 1 has none.
+
+    Examples:
+        >>> pairs = keras_face.evaluation.Pairs(
+        ...     "four pairs", ("a/1", "b/1", "a/1", "a/2"), ("a/2", "b/2", "b/1", "b/2"),
+        ...     genuine=np.array([True, True, False, False]), fold=np.array([0, 1, 0, 1]),
+        ... )
+        >>> pairs.distinct_keys()
+        ('a/1', 'a/2', 'b/1', 'b/2')
     """
 
     protocol: str
