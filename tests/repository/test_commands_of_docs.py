@@ -216,7 +216,7 @@ def test_readme_trains_on_ones_own_photos_what_it_says(trained, command, workspa
     [given] = trained
     assert given.data.train == ("mine",)
     assert given.datasets["mine"].records == "records/mine"
-    assert given.data.hold_out == 0.1
+    assert given.data.hold_out == 0.2
     assert not given.lfw.enable
     assert given.model.embedding_size == 512
     assert (given.training.steps, given.training.epochs) == (0, 20)
