@@ -128,7 +128,7 @@ def test_a_header_of_a_huge_image_is_refused_without_decoding_it(tmp_path):
         decode(bytes(png))
     (source / "Anna" / "huge.png").write_bytes(png)
     write(source, tmp_path / "out")
-    assert skipped(tmp_path / "out") == [["Anna/huge.png", "more than 89,478,485 pixels"]]
+    assert skipped(tmp_path / "out") == [("Anna/huge.png", "more than 89,478,485 pixels")]
 
 
 def test_grey_photos_are_taken_as_they_are(tmp_path):
