@@ -85,7 +85,7 @@ def _entry(path: Path, number: int, line: str) -> tuple[str, dict[str, Any]]:
     try:
         entry = json.loads(line)
         return entry["name"], entry
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError(f"{path}:{number}: expected what became of a photo, got {line[:60]!r}") from None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -87,13 +88,15 @@ def _split(line: str) -> tuple[str, list[str]]:
 def _from_json(path: Path, text: str) -> Mapping[str, np.ndarray]:
     try:
         entries = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON {{name: [x, ..., y, ...]}}, got {error}") from None
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path}: expected JSON {{name: [x, ..., y, ...]}}, got a {type(entries).__name__}")
     found = {}
     for name, numbers in entries.items():
         landmarks = _landmarks(numbers if isinstance(numbers, list) else [])
         if landmarks is None:
-            raise ValueError(f"{path}: {name!r}: expected five x and five y, got {str(numbers)[:200]}")
+            raise ValueError(f"{path}: {name!r}: expected five x and five y, got {reprlib.repr(numbers)}")
         found[name] = landmarks.reshape(2, 5).T
     if not found:
         raise ValueError(f"expected landmarks in {path}, got none")

@@ -8,7 +8,9 @@ import hashlib
 import math
 import os
 import pickle
+import pickletools
 import re
+import reprlib
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -47,9 +49,8 @@ def read_bin(path: str | os.PathLike) -> PackedPairs:
             f"{path}: expected a list of images and a list of half as many flags, got {_kinds(images, flags)}"
         )
     if any(flag not in (0, 1) for flag in flags):
-        raise ValueError(
-            f"{path}: expected flags True or False, got {[flag for flag in flags if flag not in (0, 1)][:3]}"
-        )
+        odd = [reprlib.repr(flag) for flag in flags if flag not in (0, 1)]
+        raise ValueError(f"{path}: expected flags True or False, got {', '.join(odd[:3])}")
     # Some writers kept the encoded bytes in an array.
     encoded = [image.raw if isinstance(image, _Array) else image for image in images]
     if not all(isinstance(image, bytes) for image in encoded):
@@ -97,7 +98,7 @@ def read_vectors(path: str | os.PathLike) -> tuple[list[str], list[np.ndarray]]:
     for key, value in content.items():
         name = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
         if not isinstance(name, str):
-            raise ValueError(f"{path}: expected names as text, got {key!r}")
+            raise ValueError(f"{path}: expected names as text, got {reprlib.repr(key)}")
         array = _numbers(value)
         if array is None or array.ndim not in (1, 2) or not array.size:
             raise ValueError(f"{path}: expected a vector, or one for each frame, for {name!r}, got {_kinds(value)}")
@@ -133,7 +134,9 @@ class _Array:
     def _fill(self, raw: bytes, dtype: "_Dtype", shape: tuple[int, ...], order: str) -> None:
         if not isinstance(dtype, _Dtype) or not isinstance(raw, (bytes, bytearray)):
             raise pickle.UnpicklingError("expected an array of numbers with its bytes")
-        if math.prod(shape) * dtype.dtype.itemsize != len(raw) or min(shape, default=0) < 0:
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise pickle.UnpicklingError(f"expected whole numbers as shape, got {reprlib.repr(shape)}")
+        if math.prod(shape) * dtype.dtype.itemsize != len(raw):
             raise pickle.UnpicklingError(f"expected the bytes of an array of shape {shape}, got {len(raw)}")
         self.raw, self.dtype, self.shape, self.order = bytes(raw), dtype.dtype, tuple(shape), order
 
@@ -201,6 +204,19 @@ _WHOLE_NUMBERS: dict[str, Callable] = {
 _NUMBERS = {**_WHOLE_NUMBERS, "numpy.dtype": _NumberDtype}
 
 
+@dataclass(frozen=True)
+class _StandIn:
+    """What a pickle gets for a name: it can be called, and nothing of it can be set."""
+
+    call: Callable
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it sets the attributes of a name")
+
+
 class _RefusedError(Exception):
     """A name that such a file does not need."""
 
@@ -212,7 +228,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Callable:
         try:
-            return self._stand_ins[f"{module}.{name}"]
+            return _StandIn(self._stand_ins[f"{module}.{name}"])
         except KeyError:
             raise _RefusedError(f"{module}.{name}") from None
 
@@ -229,6 +245,8 @@ def _unpickled(path: str | os.PathLike, expected: str, stand_ins: dict[str, Call
     """Returns the content of a pickle; the strings of Python 2 become bytes."""
     with open(path, "rb") as file:
         try:
+            _check_opcodes(file)
+            file.seek(0)
             return _Unpickler(file, stand_ins).load()
         except _RefusedError as refused:
             raise ValueError(
@@ -241,12 +259,55 @@ def _unpickled(path: str | os.PathLike, expected: str, stand_ins: dict[str, Call
             ) from None
 
 
+def _check_opcodes(file: BinaryIO) -> None:
+    """Raises UnpicklingError at a pickle that would take more memory or stack than its size allows.
+
+    The unpickler believes sizes that are larger than the file, makes room for as many memo entries as the largest index
+    says, and looks at keys that are nested without end by recursion.
+    """
+    content = file.read()  # from memory, no more can be read than there is
+    depths: list[int] = []
+    marks: list[int] = []
+    memo: dict[int, int] = {}
+    for opcode, argument, _ in pickletools.genops(content):
+        name, before = opcode.name, opcode.stack_before
+        if name == "MARK":
+            marks.append(len(depths))
+            continue
+        if name in _PUTS:
+            if name != "MEMOIZE" and argument > len(content):
+                raise pickle.UnpicklingError(f"entry {argument} of a memo in {len(content)} bytes")
+            memo[len(memo) if name == "MEMOIZE" else argument] = depths[-1]
+            continue
+        if name in _GETS:
+            depths.append(memo[argument])
+            continue
+        if name == "POP" and marks and marks[-1] == len(depths):
+            marks.pop()
+            continue
+        start = marks.pop() - before.index(_MARKED) if _MARKED in before else len(depths) - len(before)
+        taken = depths[max(start, 0) :]
+        if name in _FILLS:
+            made = [max(taken[0], 1 + max(taken[1:], default=-1))]
+        else:
+            made = [1 + max(taken, default=-1)] * len(opcode.stack_after)
+        if max(made, default=0) > _DEEPEST:
+            raise pickle.UnpicklingError(f"objects are nested in each other more than {_DEEPEST} times")
+        depths[max(start, 0) :] = made
+
+
+_PUTS, _GETS = frozenset(["PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"]), frozenset(["GET", "BINGET", "LONG_BINGET"])
+_FILLS = frozenset(["APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"])  # what stands below the others
+_MARKED = pickletools.markobject
+_DEEPEST = 100
+
+
 def _is_image_pair(pair: Any) -> bool:
     return (
         isinstance(pair, (list, tuple))
         and len(pair) == 2
         and all(isinstance(image, _Array) and image.dtype == np.uint8 for image in pair)
-        and all(len(image.shape) == 3 and image.shape[2] == 3 for image in pair)
+        and all(len(image.shape) == 3 and image.shape[2] == 3 and min(image.shape) > 0 for image in pair)
     )
 
 

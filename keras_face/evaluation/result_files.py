@@ -83,11 +83,7 @@ def read_results(path: str | os.PathLike) -> list[dict[str, Any]]:
         [400]
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected a results.json: {error}") from None
-    rows = content.get("results") if isinstance(content, dict) else None
+    rows = files.read_json(path, "a results.json", lambda content: content["results"])
     if not isinstance(rows, list) or not rows:
         raise ValueError(f"{path}: expected a results.json with verification results, found none")
     for number, row in enumerate(rows):

@@ -28,7 +28,7 @@ def settings_in(path: str | os.PathLike, line: str) -> dict[str, Any]:
     """
     try:
         return dict(json.loads(line)["settings"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError(f"{path} is damaged: expected settings in its first line, got {line[:60]!r}") from None
 
 

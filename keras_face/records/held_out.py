@@ -7,6 +7,7 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,4 +107,8 @@ def read_names(folder: Path) -> list[str]:
     path = folder / FILE
     if not path.is_file():
         return []
-    return [name for names in json.loads(path.read_text(encoding="utf-8")).values() for name in names]
+    return files.read_json(path, "the names of people held out, by dataset", _names)
+
+
+def _names(held_out: Any) -> list[str]:
+    return [str(name) for names in held_out.values() for name in list(names)]

@@ -79,7 +79,9 @@ def write_names(folder: Path, names: Sequence[str]) -> None:
 def read_names(folder: Path) -> tuple[str, ...] | None:
     """Returns the names that `write_names` noted in a folder; None if there are none."""
     path = folder / FILE
-    return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return (
+        files.read_json(path, "names of identities", lambda names: tuple(map(str, names))) if path.is_file() else None
+    )
 
 
 def rows(before: Sequence[str], now: Sequence[str], source: str) -> np.ndarray:

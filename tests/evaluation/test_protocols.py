@@ -332,7 +332,7 @@ def test_a_pickle_cannot_ask_for_a_giant_array(tmp_path):
     assert sane.count(shape) == 1
     for side in (b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff"):
         (tmp_path / "lfw.np").write_bytes(sane.replace(shape, side * 3 + b"\x87"))
-        with pytest.raises(ValueError, match="expected the bytes of an array of shape"):
+        with pytest.raises(ValueError, match=r"expected (the bytes of an array of|whole numbers as) shape"):
             read_np(tmp_path / "lfw.np")
     (tmp_path / "lfw.np").write_bytes(b"\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R.")
     with pytest.raises(ValueError, match=r"lfw\.np: expected a pickle of"):
@@ -352,7 +352,7 @@ def test_a_truncated_pickle_is_refused(tmp_path, cut):
     [
         (read_bin, [1, 2, 3], "got list of 3"),
         (read_bin, ([b"a"] * 3, [True]), "half as many flags, got list of 3, list of 1"),
-        (read_bin, ([b"a"] * 20, [True] * 9 + [2]), r"flags True or False, got \[2\]"),
+        (read_bin, ([b"a"] * 20, [True] * 9 + [2]), "flags True or False, got 2"),
         (read_bin, (["a"] * 20, [True] * 10), "encoded images as bytes, got str of 1"),
         (read_bin, ([b"a"] * 4, [True, False]), "10 or more pairs for 10 folds, got 2"),
         (read_bin, ([np.zeros(3)] * 4, [True, False]), "whole numbers, got one of 'f8'"),

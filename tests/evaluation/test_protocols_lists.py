@@ -251,7 +251,7 @@ def test_people_of_either_view_are_read(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("", "expected a list of people that begins with a number, got ''"),
+        ("", "expected a list of people that begins with a number, the file is empty"),
         ("A 1", "begins with a number, got 'A 1'"),
         ("2\nA 1", "expected 2 people after line 1, got 1"),
         ("1\nA 1\nB 1", "line 3: expected no more after 1 sets, got 'B 1'"),

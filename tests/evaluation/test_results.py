@@ -127,7 +127,7 @@ def test_results_are_written_whole_and_read_back(tmp_path):
     "content, message",
     [
         ("{", "expected a results.json"),
-        ("[]", "expected a results.json with verification results, found none"),
+        ("[]", "expected a results.json, got something else"),
         ('{"results": []}', "expected a results.json with verification results, found none"),
         ('{"results": [{"protocol": "p", "model": "m"}]}', "expected protocol, protocol_hash and model in result 0"),
     ],

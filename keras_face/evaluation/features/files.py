@@ -1,9 +1,9 @@
 """Files of embeddings: .npz, text, and pickled dictionaries."""
 
+import math
 import os
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from keras_face import files
 from keras_face.evaluation.features.embeddings import Features
 from keras_face.evaluation.pickles import read_vectors
 
+_LARGEST_RATIO, _SMALL = 250, 1 << 20  # of an array to its compressed bytes, of which few may be anything
 _TEXT = (".txt", ".list", ".csv", ".tsv")
 _PICKLE = (".pkl", ".pickle")
 
@@ -81,20 +82,44 @@ def write_features(path: str | os.PathLike, features: Features) -> None:
         np.savez(file, names=np.array(features.names, str), embeddings=features.embeddings, norms=features.norms)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of an .npz; none of objects, which would be pickles.
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the arrays of an .npz that have one of these names; none of objects, which would be pickles.
+
+    An array is read after its size, as the file states it, was compared with the bytes that are there.
 
     Raises: ValueError if it is no such file.
     """
     try:
         # Opened here, as np.load leaves a file that is no .npz open.
-        with open(path, "rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array")
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            return {
+                entry.filename.removesuffix(".npy"): _read_entry(archive, entry)
+                for entry in archive.infolist()
+                if entry.filename.removesuffix(".npy") in names
+            }
+    except OSError as error:
+        if error.filename is not None:  # of the file itself
+            raise
         raise ValueError(f"{path}: expected an .npz of arrays of numbers and text: {error}") from None
+    except Exception as error:  # what damaged archives and headers raise is open-ended
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: expected an .npz of arrays of numbers and text: {told}") from None
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """Returns an array of an .npz."""
+    if entry.file_size > _LARGEST_RATIO * max(entry.compress_size, _SMALL):
+        raise ValueError(
+            f"{entry.filename} claims {entry.file_size:,} bytes of {entry.compress_size:,} compressed ones"
+        )
+    with archive.open(entry) as content:
+        version = np.lib.format.read_magic(content)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(content)
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > entry.file_size:
+        raise ValueError(f"{entry.filename} states {dtype} {list(shape)} in {entry.file_size:,} bytes")
+    with archive.open(entry) as content:
+        return np.lib.format.read_array(content, allow_pickle=False)
 
 
 def array(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -108,7 +133,7 @@ def array(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> tuple[list[str], np.ndarray, np.ndarray | None]:
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, ("names", "embeddings", "norms"))
     names, vectors = array(path, arrays, "names"), array(path, arrays, "embeddings")
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise ValueError(f"{path}: expected names as text [n], got {names.dtype} {names.shape}")

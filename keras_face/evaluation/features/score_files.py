@@ -12,7 +12,7 @@ import numpy as np
 from keras_face import files
 from keras_face.evaluation.features.files import array, read_arrays
 from keras_face.evaluation.protocols import Pairs, folds_by_polarity
-from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines
+from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines, whole_number
 from keras_face.evaluation.short import Short
 
 _GENUINE = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
@@ -130,7 +130,7 @@ def _scores(
 
 
 def _read_npz(path: Path, named: dict[str, str]) -> tuple[Scores, Place]:
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, tuple(named.values()))
     similarity, genuine = (array(path, arrays, named[name]) for name in _COLUMNS[:2])
     kinds = dict(zip(_COLUMNS, ("fiu", "biu", "iu", "U", "U"), strict=True))
     given = {name: arrays[named[name]] for name in _COLUMNS if named[name] in arrays}
@@ -156,7 +156,7 @@ def _read_text(path: Path, named: dict[str, str]) -> tuple[Scores, Place]:
         try:
             similarity.append(float(value))
             genuine.append(_GENUINE[flag.lower()])
-            fold.append(0 if part is None else int(part))
+            fold.append(0 if part is None else _fold(part))
         except (ValueError, KeyError):
             expected = f"a number as {named['similarity']}, 1 or 0 as {named['genuine']}, a whole number as fold"
             raise bad_line(path, (number, ",".join(filter(None, fields))), expected) from None
@@ -166,6 +166,13 @@ def _read_text(path: Path, named: dict[str, str]) -> tuple[Scores, Place]:
     folds = None if rows[0][1][2] is None else np.array(fold, np.int64)
     scores = _scores(path, np.array(similarity), np.array(genuine), folds, left, right)
     return scores, lambda index: f"line {rows[index][0]}"
+
+
+def _fold(text: str) -> int:
+    number = whole_number(text)
+    if number is None:
+        raise ValueError
+    return number
 
 
 def _rows(path: Path, named: dict[str, str]) -> Iterator[tuple[int, list]]:

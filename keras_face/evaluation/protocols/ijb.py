@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_face.evaluation.protocols.identification import Identification, no_same_photo
-from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines
+from keras_face.evaluation.protocols.lines import bad_line, read_columns, read_lines, whole_number
 from keras_face.evaluation.protocols.pairs import Dropped
 from keras_face.evaluation.protocols.whole_numbers import read_whole_numbers
 from keras_face.evaluation.short import Short
@@ -132,17 +132,18 @@ def read_ijb_photos(path: str | os.PathLike, landmarks_file: str | os.PathLike |
     lines = read_lines(path)
     for line in lines:
         fields = line[1].split()
-        if len(fields) != 3 or not fields[1].isdecimal() or not fields[2].isdecimal():
+        template, media = map(whole_number, fields[1:]) if len(fields) == 3 else (None, None)
+        if template is None or media is None:
             raise bad_line(path, line, "`photo template media`, the last two whole numbers")
         photos.append(fields[0])
-        numbers.append((int(fields[1]), int(fields[2])))
+        numbers.append((template, media))
     if not photos:
         raise ValueError(f"{path}: expected photos of templates, the file is empty")
-    template, media = np.array(numbers, np.int64).T
+    templates, medias = np.array(numbers, np.int64).T
     if landmarks_file is None:
-        return IjbPhotos(tuple(photos), template, media)
+        return IjbPhotos(tuple(photos), templates, medias)
     values = _read_landmarks(landmarks_file, photos)
-    return IjbPhotos(tuple(photos), template, media, values[:, 10], values[:, :10].reshape(-1, 5, 2))
+    return IjbPhotos(tuple(photos), templates, medias, values[:, 10], values[:, :10].reshape(-1, 5, 2))
 
 
 def _read_landmarks(path: str | os.PathLike, photos: list[str]) -> np.ndarray:

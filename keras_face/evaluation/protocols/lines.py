@@ -62,6 +62,11 @@ def _cells(path: str | os.PathLike, line: Line) -> list[str]:
         raise bad_line(path, line, f"a line of CSV ({error})") from None
 
 
+def whole_number(text: str) -> int | None:
+    """Returns the number that ASCII digits write, < 10^18; None if it is none, or a larger one."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def tab_fields(text: str) -> list[str]:
     """Returns the fields of a line: cut at tabs if there are any, so that they may have blanks, or else at blanks."""
     return [field.strip() for field in text.split("\t")] if "\t" in text else text.split()

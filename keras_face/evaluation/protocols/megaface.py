@@ -1,12 +1,11 @@
 """MegaFace's lists: probes of FaceScrub, distractors, and the noise lists by which InsightFace refines them."""
 
-import json
 import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
+from keras_face import files
 from keras_face.evaluation.protocols.identification import DroppedPhotos, Identification
 from keras_face.evaluation.protocols.lines import bad_line, read_lines
 
@@ -100,10 +99,7 @@ def read_noises(path: str | os.PathLike) -> frozenset[str]:
 
 def _read_list(path: str | os.PathLike, *keys: str) -> dict[str, list[str]]:
     """Returns the lists of strings of a JSON object; they are of one size, and paths come once."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected JSON, {{{', '.join(keys)}: [...]}}: {error}") from None
+    content = files.read_json(path, f"JSON, {{{', '.join(keys)}: [...]}}", lambda content: content)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object with {', '.join(keys)}, got a {type(content).__name__}")
     lists = {}

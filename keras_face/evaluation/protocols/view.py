@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_face.evaluation.protocols.lines import Line, bad_line, read_lines, tab_fields
+from keras_face.evaluation.protocols.lines import Line, bad_line, read_lines, tab_fields, whole_number
 from keras_face.evaluation.protocols.pairs import Pairs, folds_by_polarity
 
+_MOST_PHOTOS = 100_000_000  # of a list of people; LFW's has 13,233
 People = dict[str, tuple[str, ...]]  # identity -> keys of the photos
 
 
@@ -20,7 +21,7 @@ def photo(name: str, number: int) -> str:
 
 def is_header(text: str) -> bool:
     """Returns whether a first line is `10 300` (View 2) or `500` (View 1)."""
-    return re.fullmatch(r"[1-9]\d*(\s+[1-9]\d*)?", text) is not None
+    return 1 <= len(text.split()) <= 2 and all(whole_number(field) for field in text.split())
 
 
 def view_pairs(path: Path, lines: list[Line]) -> Pairs:
@@ -83,12 +84,15 @@ def read_people(path: str | os.PathLike) -> tuple[People, ...]:
         person who comes twice.
     """
     lines = read_lines(path)
-    if not lines or not lines[0][1].isdecimal():
-        raise ValueError(
-            f"{path}: expected a list of people that begins with a number, got {lines[0][1] if lines else ''!r}"
-        )
+    if not lines:
+        raise ValueError(f"{path}: expected a list of people that begins with a number, the file is empty")
+    if whole_number(lines[0][1]) is None:
+        raise bad_line(path, lines[0], "a list of people that begins with a number")
     # View 2 has a second number below the first.
-    num_sets = int(lines.pop(0)[1]) if len(lines) > 1 and lines[1][1].isdecimal() else 1
+    num_sets = int(lines.pop(0)[1]) if len(lines) > 1 and whole_number(lines[1][1]) is not None else 1
+    photos = sum(whole_number(text.split()[-1]) or 0 for _, text in lines)
+    if photos > _MOST_PHOTOS:
+        raise ValueError(f"{path}: expected the people of at most {_MOST_PHOTOS:,} photos, got {photos:,}")
     names: set[str] = set()
     sets = tuple(_set(path, lines, names) for _ in range(num_sets))
     if lines:
@@ -101,19 +105,20 @@ def _set(path: str | os.PathLike, lines: list[Line], names: set[str]) -> People:
     if not lines:
         raise ValueError(f"{path}: expected another set of people at the end of the file")
     header = lines.pop(0)
-    if not header[1].isdecimal():
+    size = whole_number(header[1])
+    if size is None:
         raise bad_line(path, header, "the number of people in a set")
-    size = int(header[1])
     if len(lines) < size:
         raise ValueError(f"{path}: expected {size} people after line {header[0]}, got {len(lines)}")
     people: People = {}
     for line in lines[:size]:
         fields = line[1].split()
-        if len(fields) != 2 or not fields[1].isdecimal() or not int(fields[1]):
+        count = whole_number(fields[1]) if len(fields) == 2 else None
+        if not count:
             raise bad_line(path, line, "`Name 4`, a person and the number of photos")
         if fields[0] in names:
             raise bad_line(path, line, "each person once")
         names.add(fields[0])
-        people[fields[0]] = tuple(photo(fields[0], number) for number in range(1, int(fields[1]) + 1))
+        people[fields[0]] = tuple(photo(fields[0], number) for number in range(1, count + 1))
     del lines[:size]
     return people

@@ -9,6 +9,7 @@ from keras_face.evaluation.protocols.lines import bad_line
 
 _BLOCK = 1 << 24  # bytes read at a time
 _DIGITS = b"0123456789"
+_LONGEST = 18  # digits of a number of 64 bits
 
 
 def read_whole_numbers(
@@ -60,6 +61,7 @@ def _is_regular(lines: bytes, columns: int) -> bool:
         and lines[:1].isdigit()
         and lines[-1:] == b"\n"
         and not any(empty in lines for empty in (b"  ", b" \n", b"\n "))
+        and max(map(len, lines.split())) <= _LONGEST
     )
 
 
@@ -70,7 +72,7 @@ def _regular(path: str | os.PathLike, lines: bytes, columns: int, expected: str,
         fields = row.split()
         if not fields:
             continue
-        if len(fields) != columns or not all(field.isdigit() for field in fields):
+        if len(fields) != columns or not all(field.isdigit() and len(field) <= _LONGEST for field in fields):
             raise bad_line(path, (number, row.strip().decode("utf-8", "replace")), expected)
         numbers.append(number)
         regular.append(b" ".join(fields) + b"\n")

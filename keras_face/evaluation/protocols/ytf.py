@@ -40,7 +40,7 @@ def read_ytf_splits(
         raise ValueError(f"{path}: expected pairs of tracks, found none")
     rows = [split_fields(line) for _, line in lines]
     columns = len(rows[0])
-    patterns = (r"[1-9]\d*", r"\d+", _TRACK, _TRACK, "[01]", "[01]")[:columns]
+    patterns = (r"[1-9]\d{0,8}", r"\d+", _TRACK, _TRACK, "[01]", "[01]")[:columns]
     for line, fields in zip(lines, rows, strict=True):
         if columns not in (5, 6) or len(fields) != columns or not all(map(re.fullmatch, patterns, fields)):
             last = "original label, corrected label" if columns == 6 else "label"
