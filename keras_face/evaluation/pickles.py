@@ -275,11 +275,12 @@ def _check_opcodes(file: BinaryIO) -> None:
             marks.append(len(depths))
             continue
         if name in _PUTS:
-            if name != "MEMOIZE" and argument > len(content):
-                raise pickle.UnpicklingError(f"entry {argument} of a memo in {len(content)} bytes")
-            memo[len(memo) if name == "MEMOIZE" else argument] = depths[-1]
+            entry = len(memo) if argument is None else argument
+            if entry > len(content):
+                raise pickle.UnpicklingError(f"entry {entry} of a memo in {len(content)} bytes")
+            memo[entry] = depths[-1]
             continue
-        if name in _GETS:
+        if argument is not None and name in _GETS:
             depths.append(memo[argument])
             continue
         if name == "POP" and marks and marks[-1] == len(depths):
