@@ -35,7 +35,7 @@ def newest_whole(folder: str | os.PathLike) -> Path | None:
 
     Raises: ValueError, which says what is wrong with each, if there are checkpoints and none is whole.
     """
-    passed = []
+    passed: list[str] = []
     for prefix in prefixes(folder):
         if _is_unfinished(prefix):
             continue

@@ -32,14 +32,14 @@ def load_weights(backbone: keras.Model, model_path: str | os.PathLike) -> str:
     """
     path = Path(model_path)
     try:
-        prefix = os.fspath(find_version(path) / "variables" / "variables")
-        read = _read_export
+        prefix, read = os.fspath(find_version(path) / "variables" / "variables"), _read_export
     except ValueError:
-        prefix, read = newest_checkpoint(path), _read_checkpoint
-        if prefix is None:
+        found, read = newest_checkpoint(path), _read_checkpoint
+        if found is None:
             raise ValueError(
                 f"{path}: expected an exported model, a run's folder or a checkpoint, found none"
             ) from None
+        prefix = found
     try:
         read(backbone, prefix)
     except (ValueError, AssertionError, tf.errors.OpError) as error:
