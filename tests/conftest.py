@@ -1,6 +1,7 @@
 """Two logical CPUs stand for two GPUs in every test; real photographs where they are."""
 
 import functools
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ import command_runs
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# LLVM's optimisation is more than half the time of a compilation, and there are hundreds here, of a few lines each; XLA's own
+# passes, which the numbers are owed to, run as ever. Processes of the tests inherit it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from keras_face.backend import tf  # after the log level
 
@@ -17,6 +21,13 @@ tf.config.set_logical_device_configuration(
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Keeps the garbage collector from what was imported, and lets it come seldom: it takes up to 40 % of a test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 10)
 
 
 @pytest.fixture(scope="session")

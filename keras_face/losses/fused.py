@@ -13,7 +13,9 @@ from keras_face.backend import tf
 @functools.cache
 def compiled(function: Callable) -> Callable:
     """Returns the function, compiled by XLA where there is no GPU; not for what a tape is to go through."""
-    return function if tf.config.list_logical_devices("GPU") else tf.function(function, jit_compile=True)
+    if tf.config.list_logical_devices("GPU"):
+        return function
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def fused(function: Callable) -> Callable:
