@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +48,12 @@ def test_records_have_the_template_that_their_folder_was_aligned_to(name, tmp_pa
     assert written(aligned(tmp_path / "crops", name), tmp_path / "set") == name
 
 
-def test_the_commands_hand_the_template_on(tmp_path):
+def test_the_commands_hand_the_template_on(tmp_path, command):
     source = photos(tmp_path / "photos")
 
     def run(tool, *flags):
-        command = [sys.executable, "-m", f"tfrecords_tools.{tool}", *flags]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        ended = command(f"tfrecords_tools.{tool}", *flags)
+        assert ended.returncode == 0, ended.stderr
 
     run("align", f"--source={source}", f"--output_dir={tmp_path}/a", "--landmarks=none", "--template=arcface112x96")
     run("write_images", f"--source={tmp_path}/a", f"--output_dir={tmp_path}/set")

@@ -1,7 +1,4 @@
 import csv
-import os
-import subprocess
-import sys
 import unicodedata
 import zlib
 from collections import Counter
@@ -254,16 +251,16 @@ def test_a_line_of_a_list_that_is_no_photo_and_label_is_an_error(tmp_path, line)
         from_photos.write_list(tmp_path / "list.txt", tmp_path, tmp_path / "out", progress=False)
 
 
-def test_the_command_writes_and_prints_a_summary_and_says_errors_in_one_line(tmp_path, repository):
+def test_the_command_writes_and_prints_a_summary_and_says_errors_in_one_line(
+    tmp_path, repository, monkeypatch, command
+):
     source = make_people(tmp_path / "photos", **{"Anna Å": 3, "Bo": 1})
     (source / "Bo" / "bad.jpg").write_bytes(b"x")
-    command = [sys.executable, "-m", "tfrecords_tools.write_images", f"--source={source}", "--output_dir=out"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(repository), *sys.path])}
+    monkeypatch.syspath_prepend(repository)
+    monkeypatch.chdir(tmp_path)
 
     def run(*flags):
-        return subprocess.run(
-            [*command, *flags], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        return command("tfrecords_tools.write_images", f"--source={source}", "--output_dir=out", *flags)
 
     done = run("--set_size=2", "--template=arcface")
     assert done.returncode == 0, done.stderr
@@ -273,7 +270,6 @@ def test_the_command_writes_and_prints_a_summary_and_says_errors_in_one_line(tmp
     again = run()
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.splitlines()[-1] == "error: output_dir must not exist yet, but out does"
-    assert "Traceback" not in again.stderr
 
 
 def test_lfw_is_written_whole(tmp_path, real_photos):
