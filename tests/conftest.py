@@ -10,8 +10,8 @@ import command_runs
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# LLVM's optimisation is more than half the time of a compilation, and there are hundreds here, of a few lines each; XLA's own
-# passes, which the numbers are owed to, run as ever. Processes of the tests inherit it.
+# LLVM's optimisation is more than half the time of a compilation, and there are hundreds here, of a few lines each.
+# XLA's own passes, which the numbers are owed to, run as ever. Processes of the tests inherit it.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from keras_face.backend import tf  # after the log level
