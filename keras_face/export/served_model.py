@@ -61,7 +61,9 @@ class ServedModel:
             )
             with tf.control_dependencies([small_enough]):  # before anything is decoded
                 image_bytes = tf.identity(image_bytes)
-            return embed(tf.map_fn(pixels, image_bytes, fn_output_signature=tf.uint8))
+            return embed(
+                tf.map_fn(pixels, image_bytes, fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8))
+            )
 
         images_spec = tf.TensorSpec([None, height, width, 3], tf.uint8, name="images")
         bytes_spec = tf.TensorSpec([None], tf.string, name="image_bytes")

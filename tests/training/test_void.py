@@ -89,6 +89,7 @@ def float16_model(weight):
     model = FaceModel(backbone, {"softmax": get("softmax", num_identities=2)}, {"softmax": weight})
     model.build((None, 4, 4, 3))
     model.compile(optimizer=keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD(0.01)))
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
