@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+import short_networks
 
 from keras_face import backbones
 from keras_face.backbones.dropout import StatelessDropout
@@ -44,9 +45,13 @@ PUBLISHED_MARGIN_CENTRE = {  # (name, image width): (trained, not trained)
 }
 
 
-def small(name="iresnet18", input_shape=(32, 32, 3), **settings):
+def small(name="iresnet18", input_shape=(32, 32, 3), units=(2, 2, 2, 2), **settings):
+    """Returns a narrow network; a residual one has these units."""
     keras.utils.set_random_seed(3)
-    return backbones.build(name, input_shape, **{"embedding_size": 24, "width": 0.125, **settings})
+    settings = {"embedding_size": 24, "width": 0.125, **settings}
+    if name == "mobilefacenet":
+        return backbones.build(name, input_shape, **settings)
+    return short_networks.build(name, input_shape, units=units, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +157,7 @@ def test_mobilefacenet_has_the_published_number_of_weights():
     ],
 )
 def test_embeddings_of_every_image_size_are_finite_float32(name, size):
-    model = small(name, (*size, 3))
+    model = small(name, (*size, 3), units=(1, 1, 1, 1))
     images = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype(np.float32)
     for training in (False, True):
         embeddings = model(images, training=training)
@@ -246,13 +251,17 @@ def test_first_shortcut_of_margin_centre_face_has_no_weights(lresnet, se_iresnet
 
 
 def test_only_the_squeeze_units_of_margin_centre_face_end_in_a_relu(lresnet, se_iresnet):
-    for model, positive in ((small("se_lresnet32e_ir"), True), (lresnet, False), (se_iresnet, False)):
+    for model, positive in (
+        (small("se_lresnet32e_ir", units=(1, 1, 1, 1)), True),
+        (lresnet, False),
+        (se_iresnet, False),
+    ):
         maps = keras.Model(model.input, model.get_layer("final_norm").input)(photos())
         assert (np.min(maps) >= 0) == positive, model.name
 
 
 def test_squeeze_and_excitation_scales_channels_by_a_gate_of_their_means():
-    model = small("se_iresnet18", width=0.5)
+    model = small("se_iresnet18", units=(1, 2, 1, 1), width=0.5)
     inside = [model.get_layer(f"stage2_unit2_{part}").output for part in ("norm3", "se_scale")]
     x, scaled = (out.numpy() for out in keras.Model(model.input, inside)(photos()))
     reduce, slopes, expand = (model.get_layer(f"stage2_unit2_se_{part}") for part in ("reduce", "activation", "expand"))
@@ -263,7 +272,7 @@ def test_squeeze_and_excitation_scales_channels_by_a_gate_of_their_means():
 
 
 def test_last_gamma_stays_as_drawn_while_beta_is_trained(se_iresnet):
-    model = small("lresnet32e_ir")
+    model = small("lresnet32e_ir", units=(1, 1, 1, 1))
     last = model.get_layer("embedding_norm")
     drawn = last.gamma.numpy()
     assert [variable.name for variable in last.trainable_variables] == ["embedding_norm/beta:0"]
@@ -316,7 +325,7 @@ def policy(request):
     indirect=["policy"],
 )
 def test_every_precision_computes_fused_and_gives_float32(name, policy, closeness):
-    model = small(name)
+    model = small(name, units=(1, 1, 1, 1))
     dtype = tf.as_dtype(keras.mixed_precision.Policy(policy).compute_dtype)
     assert model.input.dtype == dtype
     assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
@@ -332,13 +341,13 @@ def test_every_precision_computes_fused_and_gives_float32(name, policy, closenes
     rounded = model(photos())
     assert rounded.dtype == tf.float32
     keras.mixed_precision.set_global_policy("float32")
-    exact = small(name)(photos())
+    exact = small(name, units=(1, 1, 1, 1))(photos())
     cosine = np.sum(tf.math.l2_normalize(exact, 1) * tf.math.l2_normalize(rounded, 1), axis=1)
     assert cosine.min() > 1 - closeness
 
 
 def test_xla_gives_the_same_embeddings():
-    model = small()
+    model = small(units=(1, 1, 1, 1))
     run = tf.function(lambda images: model(images, training=True), jit_compile=True)
     np.testing.assert_allclose(run(photos()), model(photos(), training=True), rtol=1e-3, atol=1e-3)
 
@@ -362,8 +371,8 @@ def test_model_is_made_again_from_its_configuration(se_iresnet):
     np.testing.assert_allclose(copy(photos()), se_iresnet(photos()), atol=1e-6)
 
 
-def test_saved_graph_is_loaded_without_the_package(tmp_path, se_iresnet):
-    model = se_iresnet
+def test_saved_graph_is_loaded_without_the_package(tmp_path):
+    model = small("se_iresnet18", units=(1, 1, 1, 1), dropout=0.4)
     module = tf.Module()
     module.variables_in_order = model.weights
     module.embed = tf.function(
@@ -501,7 +510,7 @@ def test_synchronized_replicas_normalise_as_one_device_does(two_replicas, scale,
 
 @pytest.mark.parametrize("name", ["lresnet32e_ir", "mobilefacenet"])
 def test_every_normalisation_is_synchronized_on_request(name):
-    model = small(name, synchronized=True)
+    model = small(name, units=(1, 1, 1, 1), synchronized=True)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
     assert all(layer.get_config()["synchronized"] for layer in norms)
@@ -511,7 +520,7 @@ def test_dropout_of_the_network_is_its_own_or_the_chosen(iresnet, lresnet, se_ir
     assert lresnet.get_layer("dropout").rate == 0.6
     chosen = se_iresnet.get_layer("dropout")
     assert (chosen.rate, chosen.seed) == (0.4, 5)
-    for model in (small("lresnet32e_ir", dropout=0.0), iresnet):
+    for model in (small("lresnet32e_ir", units=(1, 1, 1, 1), dropout=0.0), iresnet):
         assert not any(isinstance(layer, StatelessDropout) for layer in model.layers)
 
 
