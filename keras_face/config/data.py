@@ -22,6 +22,13 @@ class DataConfig:
         16,
         1024,
     )
+    standardise: float = setting(
+        128.0,
+        "The network sees (pixel - 127.5) / this, inside of what is exported; 128: SphereFace and most since; 127.5: "
+        "arcface_torch.",
+        1,
+        255,
+    )
     hold_out: float = setting(
         0.0,
         "Share of the people of each dataset who are set apart, never trained on and measured at the end; drawn people "

@@ -12,13 +12,14 @@ _TAKEN = (
     "model.embedding_size",
     "model.width",
     "data.image_size",
+    "data.standardise",
     "data.hold_out",
     "data.hold_out_seed",
 )
 
 
 def taken_from_run(model_path: str) -> list[str]:
-    """Returns overrides `section.key=value` that give a training the network, image size and held-out people of a run.
+    """Returns overrides `section.key=value` that give a training the network, pixels and held-out people of a run.
 
     Args:
         model_path: The text of `[model] model_path`: a run's folder, or a checkpoint or an export in it. Where it is of

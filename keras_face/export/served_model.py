@@ -29,6 +29,7 @@ class ServedModel:
         backbone: float32 model of standardised images, [batch, height, width, 3] to [batch, embedding_size].
         batch_size: Photos that an evaluation should pass at once.
         name: What the model is called in tables and results.
+        pixel_divisor: Of the pixels, less 127.5, in grey levels, as in the training; see `photos.images.standardise`.
 
     Call arguments:
         images: uint8 [n, height, width, 3], RGB aligned crops.
@@ -36,19 +37,21 @@ class ServedModel:
     Returns: float32 array [n, embedding_size], unit length.
     """
 
-    def __init__(self, backbone: keras.Model, batch_size: int = 64, name: str = "model"):
+    def __init__(self, backbone: keras.Model, batch_size: int = 64, name: str = "model", pixel_divisor: float = 128.0):
         self.label = name
         height, width, _ = backbone.input_shape[1:]
         self.image_size: tuple[int, int] = (height, width)
         self.batch_size = batch_size
         self.name = name
+        self.pixel_divisor = pixel_divisor
         self.embedding_size: int = backbone.output_shape[-1]
         # Only variables and functions are tracked: a SavedModel without Keras objects loads without our classes.
         self.module = tf.Module()
         self.module.weights_in_order = network_weights(backbone)
 
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            embeddings = tf.cast(backbone(standardise(images), training=False), tf.float32)
+            pixels = standardise(images, divisor=pixel_divisor)
+            embeddings = tf.cast(backbone(pixels, training=False), tf.float32)
             norm = tf.norm(embeddings, axis=1)
             return {"embedding": embeddings / tf.maximum(norm, _SHORTEST)[:, tf.newaxis], "norm": norm}
 
@@ -104,6 +107,7 @@ def export_model(model: ServedModel, export_dir: str | os.PathLike, step: int, f
     all_facts = {
         "image_size": list(model.image_size),
         "colour_order": "rgb",
+        "pixel_divisor": model.pixel_divisor,
         "embedding_size": model.embedding_size,
         "step": step,
         "thresholds": {},

@@ -138,14 +138,16 @@ def random_windows(images: tf.Tensor, image_size: Sequence[int], seeds: tf.Tenso
     return tf.stack([tf.image.stateless_random_crop(image, [*image_size, 3], seed) for image, seed in pairs])
 
 
-def standardise(images: tf.Tensor, dtype: tf.DType | str = "float32") -> tf.Tensor:
-    """Returns (images - 127.5) / 128, the scale of every margin-softmax network since SphereFace.
+def standardise(images: tf.Tensor, dtype: tf.DType | str = "float32", divisor: float = 128.0) -> tf.Tensor:
+    """Returns (images - 127.5) / divisor.
 
     Args:
         images: uint8 (or any number in [0, 255]), any shape.
         dtype: Floating type of the result.
+        divisor: In grey levels. 128: SphereFace's, and that of most margin-softmax networks since; 127.5: that of
+            arcface_torch and of what is trained with torchvision's Normalize(0.5, 0.5).
 
-    Returns: `dtype`, the shape of `images`, within [-0.997, 0.997].
+    Returns: `dtype`, the shape of `images`, within [-127.5 / divisor, 127.5 / divisor].
     """
     # In float32 first: pixel - 127.5 has up to 9 significant bits, and bfloat16 holds 8.
-    return tf.cast((tf.cast(images, tf.float32) - 127.5) / 128.0, dtype)
+    return tf.cast((tf.cast(images, tf.float32) - 127.5) / divisor, dtype)

@@ -103,6 +103,7 @@ def build_model(
         average_decay=config.optimizer.ema,
         teacher=teacher,
         mask=build_mask(config.teacher),
+        pixel_divisor=config.data.standardise,
         learning_rate_factors=factors,
     )
     model.build((None, *config.data.image_size, 3))

@@ -55,6 +55,7 @@ class FaceModel(keras.Model):
         teacher: Gives its embeddings, and cosines with its prototypes, of images; not trained, and not saved.
         mask: What the gradient that reaches an embedding is multiplied by, float32 [batch], from the teacher's cosines
             and the labels; the parameters of the losses learn from the whole batch. None: 1.
+        pixel_divisor: Of the pixels, less 127.5, in grey levels; see `photos.images.standardise`.
         learning_rate_factors: Variables whose learning rate is not the whole one, and its share.
 
     Call arguments:
@@ -91,6 +92,7 @@ class FaceModel(keras.Model):
         average_decay: float = 0.0,
         teacher: Callable[[tf.Tensor], TeacherOutput] | None = None,
         mask: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        pixel_divisor: float = 128.0,
         learning_rate_factors: Sequence[tuple[tf.Variable, float]] = (),
         name: str = "face_model",
     ):
@@ -108,7 +110,7 @@ class FaceModel(keras.Model):
             )
         self.weight_decay, self.decay_scope = weight_decay, decay_scope
         self.clip_norm, self.clip_scope, self.clip_value = clip_norm, clip_scope, clip_value
-        self.accumulation_steps = accumulation_steps
+        self.accumulation_steps, self.pixel_divisor = accumulation_steps, pixel_divisor
         self.average = WeightAverage(backbone.trainable_variables, average_decay) if average_decay else None
         # Functions, so that Keras sees, and saves, neither a teacher nor variables twice.
         self._teacher, self._mask = teacher and (lambda images: teacher(images)), mask
@@ -136,7 +138,8 @@ class FaceModel(keras.Model):
         return self._slowed()
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return self.backbone(standardise(images, self.backbone.compute_dtype), training=training)
+        pixels = standardise(images, self.backbone.compute_dtype, self.pixel_divisor)
+        return self.backbone(pixels, training=training)
 
     def averaged_weights(self) -> list[tf.Tensor]:
         """Returns the values of the `network_weights`, with the moving averages where there are any."""

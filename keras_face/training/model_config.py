@@ -38,6 +38,7 @@ def of(model: "FaceModel") -> dict[str, Any]:
         "clip_norm": model.clip_norm,
         "clip_scope": model.clip_scope,
         "clip_value": model.clip_value,
+        "pixel_divisor": model.pixel_divisor,
         "accumulation_steps": model.accumulation_steps,
         "average_decay": model.average.decay if model.average else 0.0,
         "learning_rate_factors": factors,

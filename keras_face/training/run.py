@@ -293,4 +293,4 @@ def _served(config: Config, name: str) -> ServedModel:
     keras.utils.set_random_seed(config.run.seed)
     with precision("float32"):
         backbone = build_backbone(config.model, config.data.image_size)
-    return ServedModel(backbone, name=name)
+    return ServedModel(backbone, name=name, pixel_divisor=config.data.standardise)

@@ -131,5 +131,5 @@ def build_embedder(model_path: str | os.PathLike) -> Embedder | ServedModel:
         config = load(run / "config.ini")
         with precision("float32"):
             backbone = build_backbone(config.model, config.data.image_size)
-        return ServedModel(backbone, name=load_weights(backbone, model_path))
+        return ServedModel(backbone, name=load_weights(backbone, model_path), pixel_divisor=config.data.standardise)
     return load_embedder(model_path)

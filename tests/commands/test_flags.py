@@ -181,6 +181,11 @@ def test_what_flags_and_file_say_of_the_network_goes_over_that_of_the_run(traini
     assert network(training(f"--config={tmp_path / 'own.ini'}")) == ("sphereface4", 0.5, 512, (48, 40))
 
 
+def test_pixels_are_divided_as_in_the_run_that_a_network_starts_from(training, earlier):
+    config.write_config(config.load(earlier / "config.ini", ["data.standardise=127.5"]), earlier / "config.ini")
+    assert training(f"--model_path={earlier}", *OWN).data.standardise == 127.5
+
+
 def test_people_held_out_of_a_run_are_held_out_of_what_starts_from_it(training, earlier):
     overrides = ["data.hold_out=0.2", "data.hold_out_seed=7"]
     config.write_config(config.load(earlier / "config.ini", overrides), earlier / "config.ini")

@@ -68,6 +68,15 @@ def test_an_embedding_is_the_standardised_photo_through_the_network_at_unit_leng
         assert embedder.embedding_size == EMBEDDING
 
 
+@pytest.mark.parametrize("divisor", [127.5, 128])
+def test_the_divisor_of_the_pixels_goes_with_the_model(tmp_path, divisor):
+    model = ServedModel(backbone(), pixel_divisor=divisor)
+    folder = export_model(model, tmp_path, 1, {})
+    raw = backbone()((photos(3).astype(np.float32) - 127.5) / divisor).numpy()
+    np.testing.assert_allclose(load_embedder(folder).with_norms(photos(3))[1], np.linalg.norm(raw, axis=1), rtol=1e-5)
+    assert json.loads((folder / "assets" / "keras_face.json").read_text())["pixel_divisor"] == divisor
+
+
 def test_a_fresh_process_without_keras_face_gets_the_same_embeddings(exported, tmp_path):
     """By TensorFlow 2's loader, and by a session, which has a graph of its own."""
     model, folder = exported

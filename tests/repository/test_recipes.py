@@ -39,6 +39,8 @@ PUBLISHED = [
     ("insightface_foamliu", "loss arcface.scale", 64),
     ("insightface_foamliu", "optimizer.clip_value", 5),
     ("arcface", "optimizer.clip_norm", 5),
+    ("arcface", "data.standardise", 127.5),
+    ("vit", "data.standardise", 127.5),
     ("sphereface", "data.image_size", (112, 96)),
     ("sphereface", "training.batch_size", 256),
     ("sphereface", "training.steps", 28000),

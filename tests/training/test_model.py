@@ -220,6 +220,12 @@ def test_an_unknown_scope_is_refused():
         model(clip_scope="heads")
 
 
+def test_a_model_divides_the_pixels_by_its_own_divisor():
+    made = model(pixel_divisor=64.0)
+    pixels = batch()["images"].numpy().astype(np.float32)
+    np.testing.assert_allclose(made(batch()["images"]), made.backbone((pixels - 127.5) / 64), atol=1e-5)
+
+
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(one_replica):
     with one_replica.scope():
         whole, parts = model(), model(accumulation_steps=4)
@@ -331,7 +337,9 @@ def test_a_fit_on_two_replicas_gives_the_numbers_of_one(one_replica, two_replica
 @pytest.mark.parametrize("average_decay", [0.0, 0.9])
 def test_a_keras_file_holds_it_whole_and_training_goes_on_from_it(tmp_path, average_decay):
     data = tf.data.Dataset.from_tensor_slices(batch(16)).batch(8)
-    made = unbuilt(average_decay=average_decay, weight_decay=0.01, accumulation_steps=2)
+    limits = {"clip_norm": 1.0, "clip_scope": "backbone", "clip_value": 0.5}
+    decay = {"weight_decay": 0.01, "decay_scope": "all"}
+    made = unbuilt(average_decay=average_decay, accumulation_steps=2, pixel_divisor=64.0, **decay, **limits)
     made.fit(data, epochs=2, verbose=0)
     made.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

@@ -20,7 +20,7 @@ import short_networks
 
 from keras_face import config
 from keras_face.backend import tf
-from keras_face.export import load_embedder
+from keras_face.export import FACTS, load_embedder
 from keras_face.synthetic.writing import write_ytf_style
 from keras_face.training.run import train
 
@@ -28,6 +28,7 @@ SMALL = [
     "run.deterministic=True",
     "run.strategy=one_device",
     "data.image_size=32,32",
+    "data.standardise=127.5",
     "data.shuffle_buffer=64",
     "augmentation.shift=0.1",
     "synthetic.people=12",
@@ -175,6 +176,11 @@ def test_tensorboard_has_the_configuration_and_the_speed(uninterrupted):
     [logged] = re.findall(r"trained 40 steps, ([\d.]+) images/s", (uninterrupted / "train.log").read_text())
     assert found["run/images_per_second"] == pytest.approx(float(logged), abs=0.06)
     assert not [tag for tag in found if tag.startswith("final/")]  # no test set is enabled
+
+
+def test_the_export_standardises_as_the_training_did(uninterrupted):
+    facts = json.loads((uninterrupted / "export" / "40" / FACTS).read_text())
+    assert facts["pixel_divisor"] == 127.5
 
 
 def test_the_export_holds_the_averaged_weights(uninterrupted):
