@@ -18,17 +18,19 @@ def _kernel(transposed: bool = False) -> keras.initializers.Initializer:
 class _Parts:
     """Puts the parts of the network onto a tensor of [batch, height, width, channels]."""
 
-    def __init__(self, synchronized: bool):
-        self.synchronized = synchronized
+    def __init__(self, activation: str, synchronized: bool):
+        self.activation, self.synchronized = activation, synchronized
 
     def normalise(self, x: tf.Tensor, name: str) -> tf.Tensor:
         return BatchNormalization(momentum=0.9, epsilon=2e-5, synchronized=self.synchronized, name=f"{name}_norm")(x)
 
     def activate(self, x: tf.Tensor, name: str) -> tf.Tensor:
+        if self.activation == "relu":
+            return keras.layers.ReLU(name=f"{name}_relu")(x)
         return PReLU(0.25, name=f"{name}_prelu")(x)
 
     def grow(self, x: tf.Tensor, filters: int, size: Sequence[int], name: str) -> tf.Tensor:
-        """Returns a deconvolution, normalisation and PReLU to a map of `size`; published: 1 -> 2 -> 3 -> 7, 1 -> 7."""
+        """Returns an activated deconvolution to maps of `size`; published: 1 -> 2 -> 3 -> 7, 1 -> 7."""
         sides = list(zip(x.shape[1:3], size, strict=True))
         strides = [2 if before > 1 and after >= 2 * before else 1 for before, after in sides]
         kernel = [after - stride * (before - 1) for (before, after), stride in zip(sides, strides, strict=True)]
@@ -77,6 +79,7 @@ def decoder(
     width: float = 1.0,
     *,
     units: Sequence[int] = (2, 2, 2, 2),
+    activation: str = "prelu",
     synchronized: bool = False,
 ) -> keras.Model:
     """Returns a freshly initialised network from embeddings to the crops they might be of.
@@ -94,6 +97,7 @@ def decoder(
         width: Factor on every channel count, which is then rounded to a multiple of 8, at least 8; published: 1.
         units: Residual units of each of the four stages, each of which doubles the map; published: (2, 2, 2, 2), the
             default "decode layer" 18, and up to (3, 30, 13, 3).
+        activation: `relu`, as published, or `prelu`.
         synchronized: Whether batch-normalisation statistics in training are of the global batch.
 
     Raises: ValueError if a value is out of range.
@@ -113,7 +117,9 @@ def decoder(
         raise ValueError(f"width must be a finite factor above 0, got {width}")
     if len(units) != _HALVINGS or not all(is_whole(count) and count > 0 for count in units):
         raise ValueError(f"units must be {_HALVINGS} whole numbers above 0, got {units}")
-    parts = _Parts(synchronized)
+    if activation not in ("relu", "prelu"):
+        raise ValueError(f"activation must be relu or prelu, got {activation!r}")
+    parts = _Parts(activation, synchronized)
     embeddings = keras.Input((embedding_size,), dtype="float32", name="embeddings")
     x = keras.layers.UnitNormalization(dtype="float32", name="direction")(embeddings)
     x = keras.layers.Reshape((1, 1, embedding_size), dtype="float32", name="pixel")(x)

@@ -7,7 +7,7 @@ from functools import partial
 from keras_face.backbones.foamliu import foamliu_resnet
 from keras_face.backbones.ghostfacenet import ghostfacenet
 from keras_face.backbones.mobilefacenet import mobilefacenet
-from keras_face.backbones.residual import INSIGHTFACE, MARGIN_CENTRE, residual_network
+from keras_face.backbones.residual import INSIGHTFACE, LATSE, MARGIN_CENTRE, residual_network
 from keras_face.backbones.settings import Settings
 from keras_face.backbones.sphereface import seqface_resnet27, sphereface
 from keras_face.backbones.two_view import two_view_resnet50
@@ -92,6 +92,12 @@ for _prefix, _squeeze in (("", False), ("se_", True)):
             partial(foamliu_resnet, units=_units, squeeze=_squeeze),
             Source("foamliu/InsightFace", "foamliu/InsightFace-v2, models.py"),
         )
+for _depth in (18, 50, 100):
+    _register(
+        f"latse_resnet{_depth}",
+        partial(residual_network, family=LATSE, units=_UNITS[_depth], channels=(64, 128, 256, 512), squeeze=False),
+        Source("LATSE", "HuyaInc/huya_face, analysis/symbol/fresnet.py"),
+    )
 for _layers, _units in _SPHEREFACE_UNITS.items():
     _file = "model_lib/Sphereface-64/sphereface_64_model.prototxt" if "_" in _layers else "code/make_spherenet.py"
     _place = f"wy1iu/sphereface, train/{_file}"
@@ -103,11 +109,15 @@ _register(
     seqface_resnet27,
     Source("SeqFace", "ydwen/caffe-face, face_example/face_train_test.prototxt", (128, 128)),
 )
-_register(
-    "seqface_resnet64",
-    partial(sphereface, units=_SPHEREFACE_UNITS["64"]),
-    Source("SeqFace", "wy1iu/sphereface, train/code/make_spherenet.py", (128, 128)),
-)
+for _layers, _place in (
+    ("20", "huangyangyu/SeqFace, example/train_val.prototxt"),
+    ("64", "wy1iu/sphereface, train/code/make_spherenet.py"),
+):
+    _register(
+        f"seqface_resnet{_layers}",
+        partial(sphereface, units=_SPHEREFACE_UNITS[_layers]),
+        Source("SeqFace", _place, (128, 128)),
+    )
 for _version, _file in ((1, "ghost_model.py"), (2, "ghostv2.py")):
     for _suffix, _strides in (("", 1), ("_s2", 2)):
         _register(
@@ -225,7 +235,8 @@ def build(
             mobilefacenet: InsightFace's mbf.
             vit_t, vit_s, vit_b and ..._dp..._mask...: InsightFace's vision transformers.
             ghostfacenet_v1, v2, and _s2, where the first convolution halves the map: GhostFaceNet-1.3.
-            sphereface4, 10, 20, 36, 64 and 64_released, seqface_resnet27, 64: without batch normalisation.
+            latse_resnet18, 50, 100: Huya's encoders, iresnets with ReLU and He's start.
+            sphereface4, 10, 20, 36, 64 and 64_released, seqface_resnet20, 27, 64: without batch normalisation.
             two_view_resnet50: GuGuGirls', of a crop and a window that it chooses.
         input_shape: (height, width, channels), height and width at least 16 pixels (seqface_resnet27: 33); published:
             (112, 112, 3); (112, 96, 3) for margin-centre-face and SphereFace; (128, 128, 3) for SeqFace and GuGuGirls.
@@ -234,7 +245,7 @@ def build(
         width: Factor on every channel count, which is then rounded to a multiple of 8, at least 8 (ghostfacenet: of 4);
             published: 1.
         dropout: Share of the final map that is dropped in training, [0, 1); None: the published share, 0.6 for
-            lresnet..., 0.5 for foamliu_..., else 0.
+            lresnet..., 0.5 for foamliu_..., 0.4 for latse_..., else 0.
         dropout_seed: Chooses the dropout masks, and what else a network draws in training.
         synchronized: Whether batch-normalisation statistics in training are of the global batch, so that N replicas
             compute what one device would, instead of each replica's own as published; slower (not fused).

@@ -1,7 +1,7 @@
-"""Improved residual networks for faces: InsightFace's iResNets and margin-centre-face's LResNetE-IRs.
+"""Improved residual networks for faces: InsightFace's iResNets, LATSE's, and margin-centre-face's LResNetE-IRs.
 
-Both are a stem, four stages that each halve the map, and a dense layer between two batch normalisations. A unit is
-norm, 3x3, norm, PReLU, 3x3 (with the stride), norm, [squeeze-and-excitation], + shortcut.
+All are a stem, four stages that each halve the map, and a dense layer between two batch normalisations. A unit is
+norm, 3x3, norm, PReLU or ReLU, 3x3 (with the stride), norm, [squeeze-and-excitation], + shortcut.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ Initializer = Callable[[], keras.initializers.Initializer]
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """What the two families do differently.
+    """What the families do differently.
 
     Attributes:
         epsilon: Added to the variance by every batch normalisation.
         gamma: Initialises the gammas.
         kernel: Initialises the convolutions and the squeeze-and-excitation.
         dense_kernel: Initialises the dense layer that gives the embedding.
-        slope: Where PReLU slopes start.
+        slope: Where PReLU slopes start; None: ReLU in their place.
         projects_always: Whether the shortcut of a stage's first unit is a convolution even if the channels agree;
             if not, it is then every second pixel, without parameters.
         squeeze_activation: Makes the layer between the two of a squeeze-and-excitation, from its name.
@@ -38,7 +38,7 @@ class Family:
     gamma: Initializer
     kernel: Initializer
     dense_kernel: Initializer
-    slope: float
+    slope: float | None
     projects_always: bool
     squeeze_activation: Callable[[str], keras.layers.Layer]
     relu_after_squeeze_unit: bool
@@ -78,6 +78,17 @@ MARGIN_CENTRE = Family(
 )
 
 
+# HuyaInc/huya_face, analysis/symbol/fresnet.py (residual_unit_v3, ReLU), and mx.init.Xavier(gaussian, out, 2).
+LATSE = dataclasses.replace(
+    INSIGHTFACE,
+    epsilon=2e-5,
+    kernel=partial(keras.initializers.VarianceScaling, 2.0, "fan_out", "untruncated_normal"),
+    dense_kernel=partial(keras.initializers.VarianceScaling, 2.0, "fan_out", "untruncated_normal"),
+    slope=None,
+    dropout=0.4,
+)
+
+
 class _Parts:
     """Puts the parts of one family's networks onto a tensor of [batch, height, width, channels]."""
 
@@ -108,7 +119,9 @@ class _Parts:
         )(x)
 
     def activate(self, x: tf.Tensor, name: str) -> tf.Tensor:
-        return PReLU(self.family.slope, name=name)(x)
+        if self.family.slope is None:
+            return keras.layers.ReLU(name=f"{name}_relu")(x)
+        return PReLU(self.family.slope, name=f"{name}_prelu")(x)
 
     def squeeze_and_excite(self, x: tf.Tensor, name: str) -> tf.Tensor:
         channels = x.shape[-1]
@@ -134,7 +147,7 @@ class _Parts:
         x = self.normalise(x, f"{name}_norm1")
         x = self.convolve(x, filters, 3, 1, f"{name}_conv1")
         x = self.normalise(x, f"{name}_norm2")
-        x = self.activate(x, f"{name}_prelu")
+        x = self.activate(x, name)
         x = self.convolve(x, filters, 3, strides, f"{name}_conv2")
         x = self.normalise(x, f"{name}_norm3")
         if self.squeeze:
@@ -153,7 +166,7 @@ def residual_network(
     Args:
         name: Name of the model.
         settings: What the user chose.
-        family: INSIGHTFACE or MARGIN_CENTRE.
+        family: INSIGHTFACE, LATSE or MARGIN_CENTRE.
         units: Units of each stage.
         channels: Channels of each stage; the stem has 64.
         squeeze: Whether units have squeeze-and-excitation.
@@ -162,7 +175,7 @@ def residual_network(
     images = settings.images()
     x = parts.convolve(images, settings.channels(64), 3, 1, "stem_conv")
     x = parts.normalise(x, "stem_norm")
-    x = parts.activate(x, "stem_prelu")
+    x = parts.activate(x, "stem")
     for stage, (count, filters) in enumerate(zip(units, channels, strict=True), start=1):
         for unit in range(1, count + 1):
             strides = 2 if unit == 1 else 1

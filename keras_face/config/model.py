@@ -68,6 +68,7 @@ class LatseConfig:
     )
     momentum: float = setting(0.9, "identity_mean: how much of the mean stays at each photo.", 0, 0.999)
     width: float = setting(1.0, "Multiplies the channels of the decoder.", 0.05, 4)
+    activation: str = setting("prelu", "Of the decoder; relu: the original's.", choices=("prelu", "relu"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,7 @@ class AdaCos(CosineSoftmax):
         self,
         num_identities: int,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -125,7 +125,7 @@ class CurricularFace(CosineSoftmax):
         momentum: float = 0.01,
         beyond_pi: str = "cosine",
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -195,7 +195,7 @@ class AdaFace(CosineSoftmax):
         scale: float = 64.0,
         momentum: float = 0.01,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -73,7 +73,7 @@ class AnnealedSoftmax(MarginSoftmax):
     prototype is the part across it, divided by the length; the part along it, which the original's projection undoes,
     is left out. A small step turns a prototype of length 1 as the original's does, a longer one more slowly. That keeps
     prototypes ordinary weights: only the optimizer changes them, and decay and momentum mean what they mean elsewhere.
-    They start near length 1 with a RandomNormal of standard deviation embedding_size^-0.5.
+    `a_softmax` starts them at length 1 (initializer "unit"), which turns them as the original does.
 
     Args:
         num_identities: See `PrototypeHead`.
@@ -111,7 +111,7 @@ class AnnealedSoftmax(MarginSoftmax):
         accumulation_steps: int = 1,
         focal_gamma: float = 0.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -124,7 +124,7 @@ class SphereFace2(BinaryHead):
         balance: float = 0.7,
         loss_weight: float = 50.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -183,7 +183,9 @@ class UniFace(BinaryHead):
 
     loss = softplus(-(scale (cosine_label - margin) - bias))
         + negative_weight sum_{j != label} softplus(scale cosine_j - bias).
-    The bias is trained and starts at log(10 num_identities); bias / scale is the threshold.
+    The bias is trained and starts at log(10 num_identities); bias / scale is the threshold. The authors clamp both
+    exponents to +-scale, so that a genuine cosine below margin - 1 + bias / scale (-0.4 at the start) has no gradient
+    there; here it has the formula's.
 
     Args:
         num_identities: See `PrototypeHead`.
@@ -207,7 +209,7 @@ class UniFace(BinaryHead):
         scale: float = 64.0,
         negative_weight: float = 1.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -21,7 +21,8 @@ class ElasticFace(CosineSoftmax):
 
     Args:
         num_identities: See `PrototypeHead`.
-        form: "arc": cos(angle + margin), with ArcFace's fallback beyond pi. "cos": cosine - margin.
+        form: "arc": cos(angle + margin), with ArcFace's fallback beyond pi, where the authors' rises again: at angles
+            above pi - margin, 151 degrees, alone. "cos": cosine - margin.
         margin: Mean; radians (arc; paper 0.5) or cosine (cos; paper 0.35).
         deviation: Standard deviation, in the same unit, >= 0. Paper: 0.05; ranked 0.0175 (arc) and 0.02 (cos).
         ranked: Gives the larger margins to the examples that are farther from their own prototype (the paper's "+").
@@ -46,7 +47,7 @@ class ElasticFace(CosineSoftmax):
         scale: float = 64.0,
         seed: int = 0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -89,6 +89,7 @@ SOFTMAX_HEADS: dict[str, Entry] = {
         "|x| (lambda c + psi(t)) / (1 + lambda)",
         "SphereFace as published; gradient caffe: with its own backward pass",
         MultipliedMargin,
+        {"initializer": "unit"},
     ),
     "l_softmax": Entry(
         AnnealedSoftmax,
@@ -147,10 +148,12 @@ OTHER_HEADS: dict[str, Entry] = {
         CurricularFace, "s cos(t + m), hard rivals s c_j (u + c_j)", "large clean sets: hard rivals later in training"
     ),
     "adaface": Entry(
-        AdaFace, "s (cos(t - m q) - m (1 + q)), q quality by |x|", "photos of mixed quality; a good first choice"
+        AdaFace, "s (cos(t - m q) - m (1 + q)), q quality by |x|", "photos of mixed quality; a good first choice",
+        None, {"initializer": "unit"},
     ),
     "magface": Entry(
-        MagFace, "s cos(t + m(|x|)) and g(|x|)", "the length of an embedding as the photo's quality"
+        MagFace, "s cos(t + m(|x|)) and g(|x|)", "the length of an embedding as the photo's quality",
+        None, {"initializer": "unit"},
     ),
     "elastic_arcface": Entry(ElasticFace, "s cos(t + m), m ~ N(0.5, 0.05)", "arcface with less to choose"),
     "elastic_arcface_plus": Entry(

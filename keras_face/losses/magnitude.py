@@ -44,7 +44,7 @@ class MagFace(CosineSoftmax):
         easy: bool = True,
         scale: float = 64.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -29,7 +29,7 @@ class MarginLoss(PrototypeHead):
         self,
         num_identities: int,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -178,7 +178,7 @@ class ArcMargin(Margin):
         beyond_pi: The value where angle + margin > pi, where cos(angle + margin) would rise again:
             "cosine": cosine - margin * sin(margin), as in InsightFace and margin-centre-face; has a step at the change.
             "reflect": -2 - cos(angle + margin), as in Keras_insightface; continuous and decreasing in the angle.
-            "none": cos(angle + margin) everywhere.
+            "none": cos(angle + margin) everywhere, as arcface_torch has it with the gradient "detached".
         easy: Applies the margin only where the angle is below pi / 2, and leaves the cosine elsewhere
             (InsightFace's easy margin). With a margin of at most pi / 2, `beyond_pi` then never comes into play.
         gradient: "exact" or "detached", see `Margin`.

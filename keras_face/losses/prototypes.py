@@ -7,6 +7,7 @@ from keras_face.losses.fused import compiled, fused
 from keras_face.losses.geometry import angle, dot, unit
 from keras_face.losses.labels import check_counts, in_range
 from keras_face.losses.replicas import sum_over_replicas
+from keras_face.losses.starts import start_of
 
 
 class HeadOutput(NamedTuple):
@@ -173,8 +174,9 @@ class PrototypeHead(keras.layers.Layer):
     Args:
         num_identities: Number of identities, C; labels run from 0 to C - 1.
         num_sequences: Number of sequences whose person is unknown; their labels run from -1 to -num_sequences.
-        initializer: Keras initializer of the prototypes, or its name. Default: normal with standard deviation 0.01,
-            as InsightFace's arcface_torch. "glorot_normal" is margin-centre-face's. The length of a prototype has no
+        initializer: Where the prototypes begin, see `starts.start_of`: a standard deviation, "unit", or an initializer
+            of Keras. Default: 0.01, as InsightFace's arcface_torch. "glorot_normal" is margin-centre-face's,
+            "glorot_uniform" foamliu's, "unit" AdaFace's, MagFace's and SphereFace's. The length of a prototype has no
             influence on a cosine, but the longer it is, the slower a gradient step turns it.
         ignored_label: Examples with this label, in range or not, have loss 0 and do not count: the losses of the others
             are multiplied by global batch / number of the others. Default: none.
@@ -195,7 +197,7 @@ class PrototypeHead(keras.layers.Layer):
         self,
         num_identities: int,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -204,7 +206,7 @@ class PrototypeHead(keras.layers.Layer):
         self.num_identities = num_identities
         self.num_sequences = num_sequences
         self.ignored_label = ignored_label
-        self.initializer = keras.initializers.get(initializer or keras.initializers.RandomNormal(stddev=0.01))
+        self.initializer = start_of(initializer)
 
     @property
     def num_prototypes(self) -> int:

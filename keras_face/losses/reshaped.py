@@ -53,7 +53,7 @@ class AirFace(CosineSoftmax):
         margin: float = 0.45,
         scale: float = 64.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -97,7 +97,7 @@ class ClassCircle(CosineSoftmax):
         margin: float = 0.25,
         scale: float = 256.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

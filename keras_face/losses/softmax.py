@@ -82,7 +82,7 @@ class Softmax(SoftmaxHead):
         self,
         num_identities: int,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer = "glorot_normal",
+        initializer: str | float | keras.initializers.Initializer = "glorot_normal",
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -130,7 +130,7 @@ class CosineSoftmax(SoftmaxHead):
         num_identities: int,
         scale: float = 64.0,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):
@@ -211,7 +211,7 @@ class MarginSoftmax(CosineSoftmax):
         focal_gamma: float = 0.0,
         sub_centres: int = 1,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -57,22 +57,24 @@ def teacher_mask(teacher_cosines: tf.Tensor, labels: tf.Tensor, top_k: int = 1, 
     return tf.where(in_range, tf.where(known, mask, 1.0), float("nan"))
 
 
-def mask_gradient(embeddings: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the embeddings; the gradient that goes back through them is multiplied by the mask.
+def mask_gradient(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Returns the values; the gradient that goes back through them is multiplied by the mask.
 
-    Everything that is computed from the result trains the network by mask * gradient, while parameters behind it, as a
-    head's prototypes or a decoder's, see the whole batch. Where the mask is 0 nothing passes, not even a NaN.
+    What is before the values learns by mask * gradient, what is computed from them from the whole batch: embeddings
+    keep a refused photo from the network and not from a decoder, the losses of a head from its prototypes too. Where
+    the mask is 0 nothing passes, not even a NaN.
 
     Args:
-        embeddings: Any floating type, [batch, size].
+        values: Any floating type, [batch, ...].
         mask: float32 [batch], see `teacher_mask`; a constant to the gradient.
     """
 
     @tf.custom_gradient
-    def masked(embeddings: tf.Tensor) -> tuple:
+    def masked(values: tf.Tensor) -> tuple:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.math.multiply_no_nan(upstream, tf.cast(mask, upstream.dtype)[:, tf.newaxis])
+            of_each = tf.reshape(mask, [-1] + [1] * (len(upstream.shape) - 1))
+            return tf.math.multiply_no_nan(upstream, tf.cast(of_each, upstream.dtype))
 
-        return tf.identity(embeddings), gradient
+        return tf.identity(values), gradient
 
-    return masked(tf.convert_to_tensor(embeddings))
+    return masked(tf.convert_to_tensor(values))

@@ -41,7 +41,7 @@ class UnifiedNegatives(MarginSoftmax):
         scale: float = 64.0,
         whisker: float = 1.5,
         num_sequences: int = 0,
-        initializer: str | keras.initializers.Initializer | None = None,
+        initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
         **layer_settings: Any,
     ):

@@ -28,7 +28,9 @@ def build_reconstruction(
 ) -> tuple[Reconstruction, float | Callable[[tf.Tensor], tf.Tensor]]:
     """Returns LATSE's reconstruction term with its decoder, and its weight, which rises during its warm-up."""
     try:
-        decoder = backbones.decoder(embedding_size, image_size, config.width, synchronized=synchronized)
+        decoder = backbones.decoder(
+            embedding_size, image_size, config.width, activation=config.activation, synchronized=synchronized
+        )
     except ValueError as error:
         raise ValueError(f"[latse] the decoder of [data] image_size: {error}") from None
     layer = Reconstruction(decoder, config.distance, name="reconstruction")

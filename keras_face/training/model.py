@@ -53,8 +53,9 @@ class FaceModel(keras.Model):
         accumulation_steps: Parts that a batch is computed in, one after the other; statistics and mining see a part.
         average_decay: Decay of the moving average of the backbone's weights; 0: no average.
         teacher: Gives its embeddings, and cosines with its prototypes, of images; not trained, and not saved.
-        mask: What the gradient that reaches an embedding is multiplied by, float32 [batch], from the teacher's cosines
-            and the labels; the parameters of the losses learn from the whole batch. None: 1.
+        mask: What the gradient of each example is multiplied by, float32 [batch], from the teacher's cosines and the
+            labels: of a loss that compares with prototypes as a whole, of others where it reaches the embedding, so
+            that a decoder learns from the whole batch. None: 1.
         pixel_divisor: Of the pixels, less 127.5, in grey levels; see `photos.images.standardise`.
         learning_rate_factors: Variables whose learning rate is not the whole one, and its share.
 
@@ -262,14 +263,16 @@ class FaceModel(keras.Model):
         images, labels = batch["images"], batch["labels"]
         sums = {}
         seen = self._teacher(images) if self._teacher else None
-        embeddings = self(images, training=training)
-        if self._mask and seen is not None:
-            mask = self._mask(seen.cosines, labels)
-            embeddings = mask_gradient(embeddings, mask)
+        whole = embeddings = self(images, training=training)
+        mask = self._mask(seen.cosines, labels) if self._mask and seen is not None else None
+        if mask is not None:
             sums["teacher_mask"] = tf.reduce_sum(mask)
         total = tf.constant(0.0)
         head: HeadOutput | None = None
         for name, layer in self.loss_layers.items():
+            by_prototypes = isinstance(layer, PrototypeHead) or hasattr(layer, "head")
+            if mask is not None:
+                embeddings = whole if by_prototypes else mask_gradient(whole, mask)
             if isinstance(layer, PrototypeHead) and head is None:
                 head, head_layer = layer.forward(embeddings, labels, training=training), layer
                 loss = head.loss
@@ -284,6 +287,8 @@ class FaceModel(keras.Model):
                 if "teacher" in self._takes[name] and seen is not None:
                     more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
                 loss = layer(embeddings, labels, training=training, **more)
+            if mask is not None and by_prototypes:  # as huya_face does at the logits: prototypes refuse the photo too
+                loss = mask_gradient(loss, mask)
             sums[name] = tf.reduce_sum(loss)
             weight = self.loss_weights[name]
             total += (weight(self.optimizer.iterations) if callable(weight) else weight) * sums[name]

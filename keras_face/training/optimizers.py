@@ -8,6 +8,7 @@ from keras_face.backend import addons, keras, tf
 from keras_face.config import OptimizerConfig, ScheduleConfig
 from keras_face.training.momentum import VelocitySGD
 
+_EPSILON = 1e-8  # of adam and adamw, as in torch and TensorFlow 1; Keras has 1e-7
 BATCH_OF_LR_STEPS = 512  # margin-centre-face gives its boundaries for this batch size
 
 
@@ -138,7 +139,7 @@ def optimizer(
     if config.name == "sgd":
         return sgd(learning_rate, config.momentum, config.nesterov), config.weight_decay
     if config.name == "adam":
-        return keras.optimizers.Adam(learning_rate), config.weight_decay
+        return keras.optimizers.Adam(learning_rate, epsilon=_EPSILON), config.weight_decay
     if config.name == "lamb":
         lamb = addons().optimizers.LAMB(
             learning_rate,
@@ -147,7 +148,7 @@ def optimizer(
         )
         return lamb, 0.0
     if config.name == "adamw":
-        decoupled = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+        decoupled = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, epsilon=_EPSILON)
     else:
         decoupled = sgd(learning_rate, config.momentum, config.nesterov, weight_decay=config.weight_decay)
     decoupled.exclude_from_weight_decay(var_list=kept)

@@ -180,6 +180,24 @@ def test_same_seed_gives_the_same_weights_and_layers_differ(iresnet):
     assert np.abs(kernels[0] - kernels[1]).max() > 0.01
 
 
+def test_the_encoders_of_latse_have_relu_and_the_start_of_he_by_outputs():
+    made = {name: _BACKBONES[name].keywords for name in ("latse_resnet18", "iresnet18")}
+    assert {**made["latse_resnet18"], "family": None} == {**made["iresnet18"], "family": None}
+    model = small("latse_resnet18", width=0.5)
+    assert not [layer for layer in model.layers if isinstance(layer, PReLU)]
+    assert sum(isinstance(layer, keras.layers.ReLU) for layer in model.layers) == 1 + 8  # the stem's, and each unit's
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert (layer.epsilon, layer.momentum) == (2e-5, 0.9)
+    for name, outputs in (
+        ("stage4_unit2_conv1", 9 * 256),
+        ("stage3_unit1_shortcut_conv", 128),
+        ("embedding_dense", 24),
+    ):
+        np.testing.assert_allclose(model.get_layer(name).kernel.numpy().std(), (2 / outputs) ** 0.5, rtol=0.02)
+    assert model.get_layer("dropout").rate == 0.4
+
+
 @pytest.mark.parametrize(
     ("name", "epsilon", "slope", "gamma_spread"), [("iresnet18", 1e-5, 0.25, 0.0), ("lresnet32e_ir", 2e-5, 0.0, 0.002)]
 )

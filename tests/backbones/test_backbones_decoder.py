@@ -55,6 +55,23 @@ def test_every_multiple_of_16_can_be_the_size(size):
     assert 0 < out.min() < out.max() < 1
 
 
+def test_relu_in_place_of_prelu_has_no_slopes_to_learn():
+    relu, prelu = (small(activation=activation) for activation in ("relu", "prelu"))
+    slopes = [variable for variable in prelu.trainable_variables if "alpha" in variable.name]
+    assert len(slopes) == 4 + 8
+    assert [v.shape for v in relu.trainable_variables] == [
+        v.shape for v in prelu.trainable_variables if "alpha" not in v.name
+    ]
+    for slope in slopes:
+        slope.assign(tf.zeros_like(slope))
+    rest = [v for v in prelu.trainable_variables if "alpha" not in v.name]
+    for mine, theirs in zip(relu.trainable_variables, rest, strict=True):
+        mine.assign(theirs)
+    np.testing.assert_allclose(relu(embeddings()), prelu(embeddings()), atol=1e-6)
+    with pytest.raises(ValueError, match="relu or prelu, got 'tanh'"):
+        small(activation="tanh")
+
+
 def test_only_the_direction_of_an_embedding_counts(model):
     np.testing.assert_allclose(model(embeddings()), model(100 * embeddings()), atol=1e-5)
     assert np.abs(model(embeddings()) - model(-embeddings())).max() > 1e-3

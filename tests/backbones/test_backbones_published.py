@@ -18,10 +18,11 @@ NAMES = {
     *(f"{squeeze}lresnet{depth}e_ir" for squeeze in ("", "se_") for depth in (32, 50, 100, 152)),
     *(f"{squeeze}foamliu_resnet{depth}" for squeeze in ("", "se_") for depth in (18, 34, 50, 101, 152)),
     *(f"sphereface{depth}" for depth in ("4", "10", "20", "36", "64", "64_released")),
-    *("seqface_resnet27", "seqface_resnet64", "mobilefacenet", "two_view_resnet50"),
+    *("seqface_resnet20", "seqface_resnet27", "seqface_resnet64", "mobilefacenet", "two_view_resnet50"),
     *("ghostfacenet_v1", "ghostfacenet_v1_s2", "ghostfacenet_v2", "ghostfacenet_v2_s2"),
     *("vit_t", "vit_t_dp005_mask0", "vit_s", "vit_s_dp005_mask_0", "vit_b", "vit_b_dp005_mask_005"),
     "vit_l_dp005_mask_005",
+    *(f"latse_resnet{depth}" for depth in (18, 50, 100)),
 }
 
 # SphereFace's prototxts and paper: units, millions of weights at 112x96 with the frozen biases.
@@ -194,7 +195,7 @@ def test_weights_counted_unit_by_unit_are_the_published_numbers():
     ("name", "image_size", "number"),
     [
         ("sphereface10", (112, 96), sphereface_count((0, 1, 2, 0), 112, 96)),
-        ("sphereface20", (128, 128), sphereface_count((1, 2, 4, 1), 128, 128)),
+        ("seqface_resnet20", (128, 128), sphereface_count((1, 2, 4, 1), 128, 128)),
         ("seqface_resnet27", (128, 128), 31_737_376),
         ("se_foamliu_resnet18", (112, 112), foamliu_count((2, 2, 2, 2), squeeze=True)),
     ],
@@ -209,6 +210,7 @@ def test_built_network_has_the_published_number_of_weights(name, image_size, num
 def test_networks_of_one_family_differ_in_their_units_only():
     for name, (units, _) in SPHEREFACE.items():
         assert _BACKBONES[name].keywords == {"units": units}
+    assert _BACKBONES["seqface_resnet20"].keywords == {"units": (1, 2, 4, 1)}
     assert _BACKBONES["seqface_resnet64"].keywords == {"units": (3, 8, 16, 3)}
     for name, (units, _, _) in FOAMLIU.items():
         assert _BACKBONES[name].keywords == {"units": units, "squeeze": False}

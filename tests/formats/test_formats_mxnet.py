@@ -100,6 +100,7 @@ def convert(source: Path, output: Path, **options):
     return rec_to_records.write_from_rec(source, output, progress=False, **options)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("name", ["train", "im2rec"])
 @pytest.mark.parametrize("indexed", [True, False])
 def test_files_that_mxnet_wrote_are_read_byte_for_byte(tmp_path, repository, name, indexed):

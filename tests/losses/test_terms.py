@@ -156,17 +156,20 @@ def test_teacher_mask_refuses_labels_that_the_teacher_has_not():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_masked_gradients_reach_the_prototypes_but_not_the_embeddings(dtype):
+def test_a_mask_keeps_from_what_is_before_it_and_not_from_what_is_after(dtype):
     layer = built("cosface", num_identities=2, state=[[1, 0], [0, 1]], scale=2.0)
     embeddings = tf.cast([[1.0, 2.0], [3.0, 1.0], [2.0, 2.0]], dtype)
     labels = tf.constant([0, 1, 1])
 
-    def gradients(mask):
+    def gradients(mask, examples=slice(None), losses=False):
         with tf.GradientTape() as tape:
             tape.watch(embeddings)
-            seen = embeddings if mask is None else mask_gradient(embeddings, tf.constant(mask))
+            seen = embeddings if mask is None or losses else mask_gradient(embeddings, tf.constant(mask))
             np.testing.assert_array_equal(seen, embeddings)
-            total = tf.reduce_sum(layer(seen, labels))
+            loss = layer(seen, labels)[examples]
+            masked = mask_gradient(loss, tf.constant(mask)) if losses else loss
+            np.testing.assert_array_equal(masked, loss)
+            total = tf.reduce_sum(masked)
         to_embeddings, to_prototypes = tape.gradient(total, [embeddings, layer.prototypes])
         return tf.cast(to_embeddings, tf.float32).numpy(), to_prototypes.numpy()
 
@@ -174,6 +177,11 @@ def test_masked_gradients_reach_the_prototypes_but_not_the_embeddings(dtype):
     np.testing.assert_allclose(masked[0], plain[0] * [[1.0], [0.0], [0.5]], rtol=1e-2)
     assert np.abs(plain[0]).min() > 0.01
     np.testing.assert_array_equal(masked[1], plain[1])
+    of_losses = gradients([1.0, 0.0, 0.5], losses=True)
+    np.testing.assert_allclose(of_losses[0], masked[0], rtol=1e-2)
+    first, third = gradients(None, slice(0, 1)), gradients(None, slice(2, 3))
+    np.testing.assert_allclose(of_losses[1], first[1] + 0.5 * third[1], rtol=1e-5)
+    assert np.abs(of_losses[1] - plain[1]).max() > 0.01
 
 
 def test_a_mask_of_zero_stops_even_nan():

@@ -106,6 +106,14 @@ CLIPS_THE_BACKBONE = {"arcface", "mobilefacenet", "distill", "vit"}
 # Whose torch or MXNet optimizer decays biases and betas too.
 DECAYS_ALL = CLIPS_THE_BACKBONE | {"insightface_foamliu", "magface", "latse_1", "latse_2"}
 
+# How long a prototype of 512 or 4,096 numbers is at the start of each original, of 2,000 people; else 0.01 sqrt(512).
+_XAVIER = (2 * 512 / (2_000 + 512)) ** 0.5
+STARTS = {
+    **dict.fromkeys(("sphereface", "sphereface_masked", "seqface_1", "seqface_2", "adaface", "magface"), 1.0),
+    **dict.fromkeys(("margin_centre_face", "insightface_foamliu", "ghostfacenet"), _XAVIER),
+    "gugugirls": 0.001 * 4096**0.5,
+}
+
 # Of each original: the steps of its own batches at which the learning rate changes, and to which shares of it.
 CHANGES = [
     ("margin_centre_face", (320_000, 480_000, 640_000), (0.5, 0.3, 0.1)),
@@ -251,6 +259,17 @@ def test_the_update_is_that_of_the_originals_framework():
     assert {name for name in NAMES if loaded[name].momentum_form == "keras"} == OF_STEPS
     assert {name for name in NAMES if loaded[name].clip_scope == "backbone"} == CLIPS_THE_BACKBONE
     assert {name for name in NAMES if loaded[name].decay_scope == "all"} == DECAYS_ALL
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).loss.head != "none"])
+def test_prototypes_begin_at_the_length_of_the_original(name):
+    loaded = load(name)
+    settings = {loaded.loss.head: loaded.losses.get(loaded.loss.head, {})}
+    layers, _ = build_losses(loaded.loss, settings, num_identities=2_000, num_sequences=0)
+    head = layers[loaded.loss.head]
+    head.build((None, loaded.model.embedding_size))
+    found = np.linalg.norm(head.prototypes, axis=1).mean()
+    assert found == pytest.approx(STARTS.get(name, 0.01 * 512**0.5), rel=0.01)
 
 
 def test_known_people_and_tracks_are_one_to_one():
