@@ -116,6 +116,8 @@ def _of_kind(key: str, value: Any, default: Any) -> Any:
         (str, (str,), "a word"),
     ):
         if isinstance(default, kind):
+            if kind is str and value is None:
+                value = "none"  # a configuration's word
             if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
                 raise ValueError(f"{key}: expected {expected}, got {value!r}")
             return kind(value)

@@ -22,7 +22,7 @@ def test_a_number_is_a_standard_deviation_and_a_name_one_of_keras():
     assert isinstance(start_of("glorot_normal"), keras.initializers.GlorotNormal)
 
 
-SIZE, PEOPLE, RATE = 64, 20, 0.1
+SIZE, PEOPLE, RATE = 64, 20, 0.01
 
 
 def turned_by_caffe(start, embeddings, labels, steps):
@@ -70,5 +70,5 @@ def test_prototypes_of_length_one_turn_as_those_of_caffe(steps):
         return np.degrees(np.arccos(np.minimum(cosines, 1)))
 
     found, expected = angles(head.prototypes.numpy()), angles(turned_by_caffe(start, embeddings, labels, steps))
-    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
-    assert expected.max() > (0.5 if steps == 1 else 5)
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=2e-3)
+    assert expected.max() > (0.1 if steps == 1 else 5)

@@ -49,6 +49,14 @@ def test_settings_of_a_loss_that_is_not_in_use_add_nothing_and_are_reported():
     assert unused_losses(loaded.loss, loaded.losses) == ["arcface", "batch_hard_triplet"]
 
 
+def test_the_word_none_is_a_choice_and_prototypes_take_a_word_or_a_number():
+    layers, _ = build("loss arcface.beyond_pi=none", "loss arcface.initializer=0.25")
+    assert layers["arcface"].margin.beyond_pi == "none"
+    assert layers["arcface"].initializer.stddev == 0.25
+    layers, _ = build("loss.head=softmax", "loss softmax.initializer=0.001")
+    assert layers["softmax"].initializer.stddev == 0.001
+
+
 def test_annealing_counts_optimizer_steps_and_not_parts_of_a_batch():
     layers, _ = build("loss.head=a_softmax", accumulation_steps=4)
     assert layers["a_softmax"].accumulation_steps == 4
