@@ -98,7 +98,7 @@ def test_a_loss_and_its_gradients_are_those_of_torch(case):
     inputs = [torch.tensor(values, requires_grad=True) for values in (EMBEDDINGS, PROTOTYPES)]
     loss = theirs(*inputs)
     loss.backward()
-    assert float(ours) == pytest.approx(float(loss), rel=1e-5)
+    assert float(ours) == pytest.approx(loss.item(), rel=1e-5)
     for mine, variable in zip(found, inputs, strict=True):
         expected = variable.grad.numpy()
         np.testing.assert_allclose(tf.convert_to_tensor(mine), expected, atol=1e-4 * np.abs(expected).max())

@@ -77,14 +77,14 @@ def test_embeddings_and_gradients_are_those_of_torch(name, epsilon, training):
     expected = theirs(images)
     torch.mean((expected - 1.0) ** 2).backward()
     np.testing.assert_allclose(embeddings, expected.detach(), rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
-    for variable, gradient in zip(
-        model.trainable_variables, tape.gradient(ours, model.trainable_variables), strict=True
-    ):
-        wanted = theirs.tensors[variable.name.split(":")[0]].grad.numpy()
-        mine = theirs.in_order(gradient.numpy())
-        largest = max(np.abs(wanted).max(), 1e-6)
-        np.testing.assert_allclose(mine, wanted, atol=2e-3 * largest, err_msg=variable.name)
+    names = [variable.name.split(":")[0] for variable in model.trainable_variables]
+    gradients = dict(zip(names, tape.gradient(ours, model.trainable_variables), strict=True))
+    wanted = {name: theirs.tensors[name].grad.numpy() for name in gradients}
+    largest = max(np.abs(gradient).max() for gradient in wanted.values())
+    for name, gradient in gradients.items():  # that of a bias before a normalisation is rounding alone
+        near = 2e-3 * max(np.abs(wanted[name]).max(), 1e-2 * largest)
+        np.testing.assert_allclose(theirs.in_order(gradient.numpy()), wanted[name], atol=near, err_msg=name)
     if training:
         for variable in model.non_trainable_variables:  # the moving statistics, n / (n - 1) included
-            wanted = theirs.tensors[variable.name.split(":")[0]].numpy()
-            np.testing.assert_allclose(variable.numpy(), wanted, rtol=1e-4, atol=1e-5, err_msg=variable.name)
+            moved = theirs.tensors[variable.name.split(":")[0]].numpy()
+            np.testing.assert_allclose(variable.numpy(), moved, rtol=1e-4, atol=1e-5, err_msg=variable.name)
