@@ -31,6 +31,7 @@ _FIXED = {
     "[optimizer] name": _FROM_HERE,
     "[optimizer] momentum_form": _FROM_HERE,
     "[latse] width": _FROM_HERE,
+    "[latse] activation": _FROM_HERE,
     "[latse] aim": _FROM_HERE,
 }
 _IN_USE = ("[model] dropout", "[optimizer] momentum", "[optimizer] ema", "[latse] weight")
@@ -67,6 +68,8 @@ def noted(output_dir: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     with contextlib.suppress(ValueError, OSError):
         facts["config"] = json.loads(json.dumps(dataclasses.asdict(load(output_dir / "config.ini"))))
+        if facts["config"]["optimizer"]["name"] in ("sgd", "sgdw"):
+            facts["config"]["optimizer"]["momentum_form"] = "keras"  # the only one that there was
         facts["held_out"] = _names(apart.read_names(output_dir))
     names = named_prototypes.read_names(output_dir / "checkpoints")
     return facts if names is None else {**facts, "people": _names(names)}

@@ -34,6 +34,7 @@ def facts(*overrides, people=("Ada", "Bo"), index=INDEX, held_out=()):
         ("model.embedding_size=64", "model.embedding_size=32", "[model] embedding_size", "64", "32"),
         ("data.image_size=32,32", "data.image_size=64,48", "[data] image_size", "32, 32", "64, 48"),
         ("loss.head=arcface", "loss.head=cosface", "[loss] head", "arcface", "cosface"),
+        ("run.seed=0", "latse.activation=relu", "[latse] activation", "prelu", "relu"),
         ("run.precision=float32", "run.precision=float16", "[run] precision", "float32", "float16"),
         ("optimizer.ema=0", "optimizer.ema=0.9", "[optimizer] ema", "0.0", "0.9"),
         ("optimizer.name=sgd", "optimizer.name=sgdw", "[optimizer] name", "sgd", "sgdw"),
@@ -108,7 +109,11 @@ def test_a_run_of_an_earlier_version_is_known_by_its_files_and_a_broken_configur
     settings = config.load(config.QUICK_START, ["optimizer.name=sgd"])
     config.write_config(settings, tmp_path / "config.ini")
     with pytest.raises(ValueError, match=r"\[optimizer\] name: expected sgd"):
-        check(noted(tmp_path), facts("optimizer.name=sgdw"), "run/ckpt-3")
+        check(noted(tmp_path), facts("optimizer.name=sgdw", "optimizer.momentum_form=keras"), "run/ckpt-3")
+    # There was one form of the momentum.
+    with pytest.raises(ValueError, match=r"\[optimizer\] momentum_form: expected keras"):
+        check(noted(tmp_path), facts("optimizer.name=sgd"), "run/ckpt-3")
+    check(noted(tmp_path), facts("optimizer.name=sgd", "optimizer.momentum_form=keras"), "run/ckpt-3")
     (tmp_path / "config.ini").write_text("[run\n")
     assert noted(tmp_path) == {}
     check(noted(tmp_path), facts("optimizer.name=sgdw"), "run/ckpt-3")
