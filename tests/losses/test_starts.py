@@ -66,8 +66,8 @@ def test_prototypes_of_length_one_turn_as_those_of_caffe(steps):
         optimizer.apply_gradients([(tf.convert_to_tensor(tape.gradient(loss, head.prototypes)), head.prototypes)])
 
     def angles(rows):
-        cosines = np.sum(rows * start, axis=1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(start, axis=1)
-        return np.degrees(np.arccos(np.minimum(cosines, 1)))
+        units = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (rows.astype(float), start)]
+        return np.degrees(2 * np.arcsin(np.linalg.norm(units[0] - units[1], axis=1) / 2))  # exact for small ones too
 
     found, expected = angles(head.prototypes.numpy()), angles(turned_by_caffe(start, embeddings, labels, steps))
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=2e-3)
