@@ -485,8 +485,9 @@ def test_records_that_are_damaged_on_disk_are_one_clear_error(photos, tmp_path):
     with open(shard, "r+b") as file:
         file.seek(5000)
         file.write(b"\x00" * 64)
-    with pytest.raises(ValueError, match="damaged on disk"):
+    with pytest.raises(ValueError, match=r"record 1 of \d+: expected whole bytes, but it is damaged") as raised:
         inspect(dataset, folder=tmp_path / "report")
+    assert str(raised.value).startswith(f"{shard}: ")
 
 
 def test_the_command_reports_lists_and_pictures_and_its_list_mends_the_dataset(photos, tmp_path, command):
