@@ -69,6 +69,7 @@ setup(
     package_data={"keras_face": ["quick_start.ini", "py.typed"]},
     extras_require={
         "beam": ["apache-beam>=2.53"],
+        "gpu": ["tensorflow[and-cuda]>=2.15,<2.22"],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26", "ruff"],
         "test": [
             "apache-beam>=2.53",

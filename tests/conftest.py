@@ -1,10 +1,11 @@
-"""Two logical CPUs stand for two GPUs in every test; real photographs where they are."""
+"""Two logical devices of one kind stand for two GPUs in every test; real photographs where they are."""
 
 import functools
 import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import command_runs
 import pytest
@@ -19,6 +20,12 @@ from keras_face.backend import tf  # after the log level
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+GPUS = tf.config.list_physical_devices("GPU")
+if GPUS:  # two logical ones of the first stand for two; each process of the tests takes this much of it
+    tf.config.set_visible_devices(GPUS[0], "GPU")
+    tf.config.set_logical_device_configuration(GPUS[0], [tf.config.LogicalDeviceConfiguration(memory_limit=2048)] * 2)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+KIND = "GPU" if GPUS else "CPU"
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -52,9 +59,42 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> C
 
 @pytest.fixture
 def two_replicas() -> tf.distribute.Strategy:
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+    return tf.distribute.MirroredStrategy([f"{KIND}:0", f"{KIND}:1"], tf.distribute.ReductionToOneDevice())
 
 
 @pytest.fixture
 def one_replica() -> tf.distribute.Strategy:
-    return tf.distribute.OneDeviceStrategy("CPU:0")
+    return tf.distribute.OneDeviceStrategy(f"{KIND}:0")
+
+
+@pytest.fixture
+def gpu() -> tf.distribute.Strategy:
+    """A strategy on one GPU; tests that need one are skipped where there is none."""
+    if not GPUS:
+        pytest.skip("no GPU that TensorFlow can use")
+    return tf.distribute.OneDeviceStrategy("GPU:0")
+
+
+@pytest.fixture
+def as_on_gpus(monkeypatch, two_replicas) -> SimpleNamespace:
+    """Two CPUs that TensorFlow takes for GPUs where it decides how replicas meet in a step that it compiles.
+
+    There they may not leave their functions: `merge_call` is refused. `trace` traces a step on the replicas of
+    `strategy`, runs nothing, and returns the number of collective operations.
+    """
+    from tensorflow.python.distribute import mirrored_run, mirrored_strategy
+
+    def refused(*_, **__):
+        raise AssertionError("merge_call within a step that is compiled for GPUs")
+
+    for module in (mirrored_run, mirrored_strategy):
+        monkeypatch.setattr(module, "_is_gpu_device", lambda device: True)
+    monkeypatch.setattr(mirrored_run._MirroredReplicaContext, "_merge_call", refused)
+
+    def trace(step, *arguments):
+        compiled = tf.function(step, jit_compile=True)
+        graph = tf.function(lambda *args: two_replicas.run(compiled, args)).get_concrete_function(*arguments).graph
+        functions = graph.as_graph_def().library.function
+        return sum(node.op.startswith("Collective") for function in functions for node in function.node_def)
+
+    return SimpleNamespace(strategy=two_replicas, trace=trace)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_face import stateless
 from keras_face.backend import keras, tf
 
 
@@ -10,7 +11,7 @@ class StatelessRandom(keras.layers.Layer):
 
     The step is a variable, saved with the model, so a run that was killed goes on with the numbers it would have drawn.
     Every replica draws the numbers of the global batch and takes its own rows, so N replicas draw what one device
-    would. All replicas must hold equally many examples. XLA draws other numbers from the same seed.
+    would. All replicas must hold equally many examples.
 
     Args:
         seed: Chooses the sequence of numbers.
@@ -39,10 +40,8 @@ class StatelessRandom(keras.layers.Layer):
         replicas = context.num_replicas_in_sync if context else 1
         replica = context.replica_id_in_sync_group if context else 0
         step = self.step.read_value()
-        numbers = tf.random.stateless_uniform(
-            tf.concat([[replicas * rows], shape], axis=0),
-            seed=tf.stack([tf.constant(self.seed, tf.int64), step]),
-            alg="philox",  # the same numbers on CPUs and GPUs; not under XLA, which orders them its own way
+        numbers = stateless.uniform(
+            tf.concat([[replicas * rows], shape], axis=0), tf.stack([tf.constant(self.seed, tf.int64), step])
         )
         if replicas > 1:
             numbers = numbers[replica * rows : (replica + 1) * rows]

@@ -76,6 +76,11 @@ class LossConfig:
     """Which loss classifies; all else of a loss is in the section of its name, see `NamedLossConfig`."""
 
     head: str = setting("arcface", "Classification loss: a name of docs/losses.md, or none.")
+    compute: str = setting(
+        "float32",
+        "Type of the products with the prototypes; bfloat16: cosines with others are wrong by usually 1e-4.",
+        choices=("float32", "bfloat16"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,6 +22,16 @@ class RunConfig:
         "Compute type; weights, losses and embeddings stay float32.",
         choices=("float32", "bfloat16", "float16"),
     )
+    jit: str = setting(
+        "auto",
+        "What XLA compiles. True: each replica's whole step; network: the network alone; auto: True on GPUs, not on a "
+        "CPU. What cannot be compiled is said, and less is compiled.",
+        choices=("auto", "True", "network", "False"),
+    )
+    gpu_memory_limit: int = setting(0, "MiB that are taken of each GPU's memory; 0: as many as are needed.", 0)
+    tensor_float_32: bool = setting(
+        False, "Matrix products and convolutions of float32 numbers rounded to 10 bits, on GPUs that are faster so."
+    )
     plugins: tuple[str, ...] = setting(
         (), "Modules of your own that are imported first, for the losses and networks that they register."
     )
@@ -101,7 +111,10 @@ class TrainingConfig:
     )
     steps: int = setting(0, "Steps to train; 0: by epochs.", 0)
     epochs: float = setting(0.0, "Passes over the photos to train; 0: by steps.", 0)
-    show_info_interval: int = setting(20, "Steps between updates of the console line and scalars.", 1)
+    steps_per_call: int = setting(1, "Steps that are made in one go: more for small networks on GPUs.", 1, 1000)
+    show_info_interval: int = setting(
+        20, "Steps between updates of the console line and scalars; on GPUs the losses are read this often.", 1
+    )
     summary_interval: int = setting(300, "Steps between histograms and image sheets in TensorBoard.", 1)
     validate_interval: int = setting(2000, "Steps between validations; 0: only after the last step.", 0)
     ckpt_interval: int = setting(2000, "Steps between checkpoints.", 1)

@@ -6,7 +6,8 @@ from keras_face.backend import keras, tf
 from keras_face.losses.angular_margins import MultipliedMargin
 from keras_face.losses.geometry import dot, length
 from keras_face.losses.margins import Margin
-from keras_face.losses.prototypes import HeadOutput, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import HeadOutput
 from keras_face.losses.softmax import Compared, MarginSoftmax, is_highest
 from keras_face.losses.state import add_state, count_call
 
@@ -149,7 +150,7 @@ class AnnealedSoftmax(MarginSoftmax):
         own, vectors = self.find(labels), tf.cast(embeddings, tf.float32)
         lengths = length(vectors)
         scale = tf.fill(tf.shape(lengths), self.scale)
-        logits, own_prototypes = products(vectors, self.prototypes, own.rows, normalise=True, scale=scale)
+        logits, own_prototypes = products(vectors, self.prototypes, own.rows, True, scale, self.compute)
         own_products = dot(vectors, own_prototypes)
         margined = margin_products(self.margin, vectors, tf.stop_gradient(own_prototypes), own_products)
         margined = self.mix(own_products, margined, training)

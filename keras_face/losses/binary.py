@@ -6,7 +6,8 @@ from typing import Any
 from keras_face.backend import keras, tf
 from keras_face.losses.fused import fused
 from keras_face.losses.geometry import dot, unit
-from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries
 from keras_face.losses.softmax import is_highest
 
 # A logit whose softplus, and its derivative, are 0.
@@ -43,7 +44,7 @@ class BinaryHead(PrototypeHead):
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
         units = unit(embeddings)
-        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True)
+        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True, compute=self.compute)
         cosine = dot(units, own_prototypes)
         missed = tf.where(own.known, tf.math.softplus(-self.genuine_logits(cosine)), 0.0)
         impostor_loss = self.impostor_loss(cosines, own)

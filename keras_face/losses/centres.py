@@ -73,9 +73,7 @@ class MovingCentres(keras.layers.Layer):
             shape=(self.num_centres, int(input_shape[-1])),
             dtype="float32",
             initializer=self.initializer,
-            trainable=False,
-            # All replicas compute the same change; taking one's keeps the copies equal to the last bit.
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            trainable=False,  # each replica changes its own copy, all by the same numbers
         )
         super().build(input_shape)
 

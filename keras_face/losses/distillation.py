@@ -5,7 +5,8 @@ from typing import Any
 from keras_face.backend import keras, tf
 from keras_face.losses.angles_between import angle_losses, huber
 from keras_face.losses.geometry import dot, unit
-from keras_face.losses.prototypes import PrototypeHead, nearest, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import PrototypeHead, nearest
 from keras_face.losses.replicas import gather, position
 from keras_face.losses.teacher import TeacherOutput
 

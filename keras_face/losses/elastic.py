@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from keras_face import stateless
 from keras_face.backend import keras, tf
 from keras_face.losses.margins import widen
 from keras_face.losses.replicas import gather, position
@@ -90,7 +91,7 @@ class ElasticFace(CosineSoftmax):
     def draws(self, step: int | tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
         """Returns the margins, float32 [count], of the training call with this number; the first is 0."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(step, tf.int64)])
-        return tf.random.stateless_normal([count], seed, self.margin, self.deviation)
+        return self.margin + self.deviation * stateless.normal(count, seed)
 
     def get_config(self) -> dict[str, Any]:
         settings = {

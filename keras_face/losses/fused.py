@@ -1,6 +1,6 @@
-"""Passes over arrays of [batch, identities] or of all prototypes, compiled into one each where there is no GPU.
+"""Passes over arrays of [batch, identities] or of all prototypes, compiled into one each, on a CPU and on a GPU.
 
-On a GPU these passes are a small part of a step, and XLA needs tools that are not installed everywhere.
+On a GPU XLA needs tools that are not installed everywhere; where they are not, the passes stay as they are.
 """
 
 import functools
@@ -11,18 +11,34 @@ from keras_face.backend import tf
 
 
 @functools.cache
+def xla_trouble() -> str:
+    """Returns why XLA cannot compile for this machine's GPU; "" where it can, and where there is none."""
+    if not tf.config.list_logical_devices("GPU"):
+        return ""
+
+    @tf.function(jit_compile=True)
+    def tried(values: tf.Tensor) -> tf.Tensor:
+        return tf.exp(values)  # asks for libdevice, and is assembled by ptxas
+
+    try:
+        with tf.init_scope(), tf.device("GPU:0"):
+            tried(tf.ones([2]))
+    except (tf.errors.OpError, RuntimeError) as error:
+        return str(error).split("\n")[0][:200] or type(error).__name__
+    return ""
+
+
+@functools.cache
 def compiled(function: Callable) -> Callable:
-    """Returns the function, compiled by XLA where there is no GPU; not for what a tape is to go through."""
-    if tf.config.list_logical_devices("GPU"):
-        return function
-    return tf.function(function, jit_compile=True, autograph=False)
+    """Returns the function, compiled by XLA where that works; not for what a tape is to go through."""
+    return function if xla_trouble() else tf.function(function, jit_compile=True, autograph=False)
 
 
 def fused(function: Callable) -> Callable:
     """Decorates a function of tensors, and of settings by keyword: compiles it and its gradient into a pass each.
 
-    The gradient computes again what it needs of the function, so that nothing is kept between the two passes. On a GPU
-    the function stays as it is.
+    The gradient computes again what it needs of the function, so that nothing is kept between the two passes. Where XLA
+    does not work the function stays as it is.
     """
 
     def gradients(upstream: tf.Tensor, *tensors: tf.Tensor, **settings: Any) -> list[tf.Tensor | None]:
@@ -40,6 +56,6 @@ def fused(function: Callable) -> Callable:
 
             return compiled(function)(*tensors, **settings), gradient
 
-        return function(*tensors, **settings) if tf.config.list_logical_devices("GPU") else compute(*tensors)
+        return function(*tensors, **settings) if xla_trouble() else compute(*tensors)
 
     return call

@@ -4,7 +4,8 @@ from typing import Any
 
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import dot, unit
-from keras_face.losses.prototypes import HeadOutput, PrototypeHead, entries, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import HeadOutput, PrototypeHead, entries
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
@@ -40,7 +41,7 @@ class MarginLoss(PrototypeHead):
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
         units = unit(embeddings)
-        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True)
+        cosines, own_prototypes = products(units, self.prototypes, own.rows, normalise=True, compute=self.compute)
         own_cosine = dot(units, own_prototypes)
         # The matrix without the own cosines only says which other one is highest; no gradient needs it.
         others = tf.tensor_scatter_nd_update(

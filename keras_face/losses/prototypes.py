@@ -1,11 +1,12 @@
-"""The class weights of a head: the products of embeddings with them, and the layer that owns them."""
+"""The class weights of a head: the layer that owns them, and what it gives."""
 
 from typing import Any, NamedTuple
 
 from keras_face.backend import keras, tf
-from keras_face.losses.fused import compiled, fused
+from keras_face.losses.fused import fused
 from keras_face.losses.geometry import angle, dot, unit
 from keras_face.losses.labels import check_counts, in_range
+from keras_face.losses.products import COMPUTE
 from keras_face.losses.replicas import sum_over_replicas
 from keras_face.losses.starts import start_of
 
@@ -51,112 +52,6 @@ def entries(rows: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.range(tf.shape(rows, rows.dtype)[0], dtype=rows.dtype), rows], axis=1)
 
 
-def _normalised_products(vectors: tf.Tensor, prototypes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the products of vectors with unit prototypes, float32 [batch, identities], and 1 / length of each."""
-    if tf.config.list_logical_devices("GPU"):
-        lengths = tf.norm(prototypes, axis=1)
-    else:  # A third of the time; on a GPU the product might be TF32's.
-        lengths = tf.sqrt(tf.linalg.matvec(tf.square(prototypes), tf.ones([prototypes.shape[1]])))
-    inverse_lengths = tf.math.reciprocal_no_nan(lengths)
-    return inverse_lengths * tf.matmul(vectors, prototypes, transpose_b=True), inverse_lengths
-
-
-def _gradient(to_matrix: tf.Tensor, by_own: tf.Tensor, rows: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
-    """Returns the gradient by prototypes, float32 [identities, size], of their products with vectors.
-
-    Args:
-        to_matrix: float32 [batch, identities], gradient by the products.
-        by_own: float32 [batch, size], what comes to the own prototypes by other ways than the products.
-        rows: integer [batch], of the own prototypes.
-        vectors: float32 [batch, size].
-    """
-    # Not compiled, tensor_scatter_nd_add would copy all.
-    to_prototypes = tf.matmul(to_matrix, vectors, transpose_a=True)
-    return tf.tensor_scatter_nd_add(to_prototypes, rows[:, tf.newaxis], by_own)
-
-
-def _normalised_gradients(
-    to_matrix: tf.Tensor,
-    by_own: tf.Tensor,
-    rows: tf.Tensor,
-    vectors: tf.Tensor,
-    matrix: tf.Tensor,
-    prototypes: tf.Tensor,
-    inverse_lengths: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns gradients of the products of vectors with unit prototypes.
-
-    Args:
-        to_matrix: See `_gradient`.
-        by_own: See `_gradient`.
-        rows: See `_gradient`.
-        vectors: See `_gradient`.
-        matrix: float32 [batch, identities], the products.
-        prototypes: float32 [identities, size], not normalised.
-        inverse_lengths: float32 [identities], of the prototypes.
-
-    Returns: float32 [batch, identities], the gradient by products with prototypes that are not normalised, and
-        [identities, size], by the prototypes.
-    """
-    # A unit prototype moves only sideways: what points along the prototype is taken off.
-    along = tf.reduce_sum(to_matrix * matrix, axis=0)
-    to_products = to_matrix * inverse_lengths
-    to_prototypes = _gradient(to_products, by_own, rows, vectors)
-    return to_products, to_prototypes - (along * tf.square(inverse_lengths))[:, tf.newaxis] * prototypes
-
-
-def products(
-    vectors: tf.Tensor,
-    prototypes: tf.Tensor,
-    rows: tf.Tensor,
-    normalise: bool = False,
-    scale: tf.Tensor | None = None,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the inner products of vectors with all prototypes, and the prototype of each vector's own identity.
-
-    One operation with its own gradient: taken apart, the normalisation would copy the [identities, size] prototypes,
-    and choosing the own ones would cost further gradients of that size. The `dot` of vectors and own prototypes is the
-    own entry of the matrix / scale up to rounding, and full float32 even where matrix products are not (TF32 on a GPU).
-
-    Args:
-        vectors: float32 [batch, size].
-        prototypes: float32 [identities, size].
-        rows: integer [batch], the row of each vector's own prototype.
-        normalise: Divides each prototype by its length; one of length 0 then stays 0.
-        scale: float32 [batch], multiplies the lines of the matrix; None: 1.
-
-    Returns:
-        float32 [batch, identities], and float32 [batch, size], of length 1 if normalised.
-    """
-
-    @tf.custom_gradient
-    def compute(vectors: tf.Tensor, prototypes: tf.Tensor, scale: tf.Tensor) -> tuple:
-        # The scale goes into the small factor of the product, not over its [batch, identities] result.
-        scaled = scale[:, tf.newaxis] * vectors
-        own = tf.gather(prototypes, rows)
-        if normalise:
-            matrix, inverse_lengths = compiled(_normalised_products)(scaled, prototypes)
-            own_inverse_lengths = tf.gather(inverse_lengths, rows)[:, tf.newaxis]
-            own *= own_inverse_lengths
-        else:
-            matrix = tf.matmul(scaled, prototypes, transpose_b=True)
-
-        def gradient(to_matrix: tf.Tensor, to_own: tf.Tensor) -> tuple:
-            if normalise:
-                by_own = (to_own - dot(to_own, own)[:, tf.newaxis] * own) * own_inverse_lengths
-                facts = by_own, rows, scaled, matrix, prototypes, inverse_lengths
-                to_matrix, to_prototypes = compiled(_normalised_gradients)(to_matrix, *facts)
-            else:
-                to_prototypes = compiled(_gradient)(to_matrix, to_own, rows, scaled)
-            to_scaled = tf.matmul(to_matrix, prototypes)
-            return scale[:, tf.newaxis] * to_scaled, to_prototypes, dot(vectors, to_scaled)
-
-        return (matrix, own), gradient
-
-    ones = tf.ones_like(rows, tf.float32) if scale is None else scale
-    return compute(vectors, tf.convert_to_tensor(prototypes), ones)
-
-
 @fused
 def nearest(cosines: tf.Tensor, identities: int) -> tf.Tensor:
     """Returns the cosines with the nearest sub-centre of each identity, float32 [batch, identities].
@@ -180,6 +75,7 @@ class PrototypeHead(keras.layers.Layer):
             influence on a cosine, but the longer it is, the slower a gradient step turns it.
         ignored_label: Examples with this label, in range or not, have loss 0 and do not count: the losses of the others
             are multiplied by global batch / number of the others. Default: none.
+        compute: What products with the prototypes are made of, "float32" or "bfloat16"; see `products`.
 
     Call arguments:
         embeddings: Any floating type, [batch, embedding_size].
@@ -199,10 +95,14 @@ class PrototypeHead(keras.layers.Layer):
         num_sequences: int = 0,
         initializer: str | float | keras.initializers.Initializer | None = None,
         ignored_label: int | None = None,
+        compute: str = "float32",
         **layer_settings: Any,
     ):
         super().__init__(**{"dtype": "float32", **layer_settings})
         check_counts(num_identities, num_sequences)
+        if compute not in COMPUTE:
+            raise ValueError(f"compute must be one of {COMPUTE}, got {compute!r}")
+        self.compute = compute
         self.num_identities = num_identities
         self.num_sequences = num_sequences
         self.ignored_label = ignored_label
@@ -280,5 +180,6 @@ class PrototypeHead(keras.layers.Layer):
             "num_sequences": self.num_sequences,
             "initializer": keras.initializers.serialize(self.initializer),
             "ignored_label": self.ignored_label,
+            "compute": self.compute,
         }
         return super().get_config() | settings

@@ -1,4 +1,8 @@
-"""The global batch, seen from one replica."""
+"""The global batch, seen from one replica.
+
+In a step that is compiled for several GPUs replicas meet by all-reducing alone: TensorFlow's `all_gather` leaves the
+replicas (`merge_call`), which a compiled function cannot. There all replica batches must be of one size.
+"""
 
 from keras_face.backend import tf
 
@@ -27,7 +31,7 @@ def gather(values: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return values
-    gathered = context.all_gather(values, axis=0)
+    gathered = _in_slots(context, values) if _all_reduces_only() else context.all_gather(values, axis=0)
     return _with_dense_gradient(gathered) if values.dtype.is_floating else gathered
 
 
@@ -40,6 +44,8 @@ def position(size: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return tf.constant(0)
+    if _all_reduces_only():
+        return context.replica_id_in_sync_group * size
     sizes = context.all_gather(tf.reshape(size, [1]), axis=0)
     return tf.reduce_sum(tf.where(tf.range(tf.size(sizes)) < context.replica_id_in_sync_group, sizes, 0))
 
@@ -50,6 +56,20 @@ def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _all_reduces_only() -> bool:
+    """Returns whether what is traced is compiled for several GPUs."""
+    return tf.__internal__.distribute.strategy_supports_no_merge_call()
+
+
+def _in_slots(context: tf.distribute.ReplicaContext, values: tf.Tensor) -> tf.Tensor:
+    """Returns what `gather` does: a sum over arrays in which each replica fills its own lines, and the rest is 0."""
+    replicas = context.num_replicas_in_sync
+    own = tf.reshape(tf.range(replicas) == context.replica_id_in_sync_group, [replicas, *[1] * values.shape.rank])
+    slots = tf.where(own, values[tf.newaxis], tf.zeros((), values.dtype))
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, slots)
+    return tf.reshape(summed, tf.concat([[-1], tf.shape(values)[1:]], axis=0))
 
 
 @tf.custom_gradient

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from keras_face import stateless
 from keras_face.backend import keras, tf
 from keras_face.losses.centres import MovingCentres
 from keras_face.losses.geometry import distance, unit
@@ -26,8 +27,8 @@ class SequenceAgents(MovingCentres):
     global batch; nothing pushes an agent.
 
     In training floor((C + num_sequences) * (1 - dropout_ratio)) agents are drawn without replacement, from `seed` and
-    the number of calls in training so far, which is saved: all replicas draw the same, and so does a resumed run, if
-    both or neither are compiled by XLA, whose random numbers are others. When not training, S is all agents.
+    the number of calls in training so far, which is saved: all replicas draw the same, and so does a resumed run. When
+    not training, S is all agents.
 
     Left out of the original: its warm-up iterations without one of the terms; its leak of old gradients.
 
@@ -105,7 +106,7 @@ class SequenceAgents(MovingCentres):
 
     def draw(self, step: int | tf.Tensor) -> tf.Tensor:
         """Returns the rows of the agents of one step of training, int32 [num_drawn], all different."""
-        keys = tf.random.stateless_uniform([self.num_centres], tf.stack([self.seed, step]), alg="philox")
+        keys = stateless.uniform([self.num_centres], tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)]))
         return tf.math.top_k(keys, self.num_drawn, sorted=False).indices
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 from keras_face.backend import keras, tf
 from keras_face.losses.geometry import dot, length, unit
 from keras_face.losses.margins import Margin
-from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, nearest, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import HeadOutput, OwnPrototypes, PrototypeHead, entries, nearest
 
 _SCALINGS = ("fixed", "learned", "norm", "inner_product")
 
@@ -91,7 +92,7 @@ class Softmax(SoftmaxHead):
     def forward(self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False) -> HeadOutput:
         own = self.find(labels)
         vectors = tf.cast(embeddings, tf.float32)
-        logits, own_prototypes = products(vectors, self.prototypes, own.rows)
+        logits, own_prototypes = products(vectors, self.prototypes, own.rows, compute=self.compute)
         loss = self.counted(self.cross_entropy(logits, dot(vectors, own_prototypes), own), own)
         return HeadOutput(loss, dot(unit(vectors), unit(own_prototypes)), is_highest(logits, labels))
 
@@ -149,7 +150,7 @@ class CosineSoftmax(SoftmaxHead):
         own = self.find(labels)
         units, lengths = unit(embeddings), length(embeddings)
         scale = tf.fill(tf.shape(lengths), self.scale)
-        logits, own_prototypes = products(units, self.prototypes, own.rows, normalise=True, scale=scale)
+        logits, own_prototypes = products(units, self.prototypes, own.rows, True, scale, self.compute)
         return Compared(own, lengths, scale, logits, dot(units, own_prototypes))
 
     def losses_of(self, compared: Compared, training: bool) -> tf.Tensor:
@@ -251,7 +252,7 @@ class MarginSoftmax(CosineSoftmax):
         scale = scale * (lengths if self.scaling in ("norm", "inner_product") else tf.ones_like(lengths))
         rows = self.own_rows(units, own.rows)
         normalise = self.scaling != "inner_product"
-        logits, own_prototypes = products(units, self.prototypes, rows, normalise, scale)
+        logits, own_prototypes = products(units, self.prototypes, rows, normalise, scale, self.compute)
         if self.sub_centres > 1:
             logits = nearest(logits, identities=self.num_identities)
         if not normalise:

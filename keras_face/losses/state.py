@@ -15,8 +15,7 @@ def add_state(layer: keras.layers.Layer, name: str, initial: float, dtype: str =
         shape=(),
         dtype=dtype,
         initializer=keras.initializers.Constant(initial),
-        trainable=False,
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        trainable=False,  # each replica assigns its own copy, without an exchange
     )
 
 

@@ -90,6 +90,10 @@ class Batches:
             return f"photos that cannot be decoded: {', '.join(names)}" if names else said_by(error)
         return next(filter(None, map(first_fault, self._mixture.datasets)), None) or said_by(error)
 
+    def labels(self, step: int) -> tf.Tensor:
+        """Returns the labels of a step, int64 [batch]."""
+        return next(iter(self.stream(step)))["labels"]
+
     def names(self, step: int) -> list[str]:
         """Returns the names of the photos of a step."""
         names = next(iter(self.stream(step)))["names"].numpy()

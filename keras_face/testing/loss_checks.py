@@ -29,7 +29,7 @@ from keras_face.testing.loss_case import (
 def check_loss(
     name: str, oracle: Oracle | None = None, *, settings: Mapping[str, Any] | None = None, **known: Any
 ) -> None:
-    """Checks that a registered loss keeps what the others keep; two logical CPU devices stand for two GPUs.
+    """Checks that a registered loss keeps what the others keep; two logical devices of a kind stand for two GPUs.
 
     One float32 loss per example; state that moves in training alone; finite values and gradients at singular points in
     float32, bfloat16 and float16, eager, in a graph and under XLA; the same numbers on two replicas as on one; config,
@@ -159,7 +159,8 @@ def rounding(layer: keras.layers.Layer) -> float:
 
 def check_two_replicas(case: Case) -> None:
     """Checks that two replicas give the numbers of one, with as many examples on either, and with more on one."""
-    devices = [f"CPU:{number}" for number in range(len(tf.config.list_logical_devices("CPU")))][:2]
+    kind = "GPU" if len(tf.config.list_logical_devices("GPU")) > 1 else "CPU"
+    devices = [f"{kind}:{number}" for number in range(len(tf.config.list_logical_devices(kind)))][:2]
     if len(devices) < 2:
         raise ValueError(
             "expected two logical CPU devices, got one: call tf.config.set_logical_device_configuration first, as "

@@ -66,6 +66,7 @@ def build_losses(
         add(config.head, values.pop("weight", 1.0), values)
         if not isinstance(layers[config.head], losses.PrototypeHead):
             raise ValueError(f"[loss] head: expected a classification loss, got {config.head!r}")
+        layers[config.head].compute = config.compute
     for name, values in remaining.items():
         weight = values.pop("weight", 0.0)
         if not weight:  # a loss that is not in use, see `unused_losses`; mistakes are mistakes there too

@@ -112,8 +112,7 @@ def build_model(
     if config.run.precision == "float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
     model.compile(optimizer=optimizer)
-    if hasattr(optimizer, "build"):  # Keras's own; the addons' make their slots at the first update or restore
-        optimizer.build(model.trainable_variables)
+    optimizers.make_slots(optimizer, model.trainable_variables)
     return model
 
 

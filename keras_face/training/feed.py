@@ -21,6 +21,7 @@ class Feed:
         self, batches: Batches, strategy: tf.distribute.Strategy, start: int, mean_images: MeanImages | None = None
     ):
         self._batches, self._strategy, self._mean_images = batches, strategy, mean_images
+        # A strategy copies the next batch to its GPUs while a step is computed.
         # Names are strings, which no GPU takes; the stream gives them again if they are ever asked for.
         stream = batches.stream(start).map(lambda batch: {key: batch[key] for key in ("images", "labels")})
         self._iterator = iter(strategy.experimental_distribute_dataset(stream))
@@ -36,6 +37,10 @@ class Feed:
         """
         batch = self._batches.next_of(self._iterator, step - 1)
         return batch if self._mean_images is None else self._mean_images.with_aims(step, batch, self._strategy)
+
+    def labels(self, step: int) -> tf.Tensor:
+        """Returns the labels of any step, int64 [batch]."""
+        return self._batches.labels(step - 1)
 
     def names(self, step: int) -> list[str]:
         """Returns the names of the photos of any step."""

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from keras_face.backbones.dropout import network_weights
 from keras_face.backend import keras, tf
@@ -10,24 +9,15 @@ from keras_face.losses.centre import AngularCentre
 from keras_face.losses.distillation import Distillation
 from keras_face.losses.prototypes import HeadOutput, PrototypeHead
 from keras_face.losses.teacher import TeacherOutput, mask_gradient
-from keras_face.losses.triplet import HardestTriplet, TripletOutput
+from keras_face.losses.triplet import HardestTriplet
 from keras_face.photos.images import standardise
-from keras_face.training import model_config
+from keras_face.training.fitting import Fitted
 from keras_face.training.optimizers import WeightAverage, decays, slow_down
-
-_COUNTS = ("size", "known", "anchors")
-# What is not a mean over the whole batch, and what it is a mean over.
-_OVER = {
-    "accuracy": "known",
-    "target_cosine": "known",
-    "active_triplets": "anchors",
-    "positive_distance": "anchors",
-    "negative_distance": "anchors",
-}
+from keras_face.training.sums import COUNTS, OVER, reported, scope_of, triplet_sums
 
 
 @keras.utils.register_keras_serializable(package="keras_face")
-class FaceModel(keras.Model):
+class FaceModel(Fitted):
     """A face-embedding network with the losses that train it; a Keras model with all that belongs to one.
 
     `fit` and `evaluate` take uint8 images with integer labels, as two arrays, as tuples or as dictionaries of `images`
@@ -58,6 +48,9 @@ class FaceModel(keras.Model):
             that a decoder learns from the whole batch. None: 1.
         pixel_divisor: Of the pixels, less 127.5, in grey levels; see `photos.images.standardise`.
         learning_rate_factors: Variables whose learning rate is not the whole one, and its share.
+
+    Attributes:
+        compiles_network: Whether the network, forward and backward, is compiled by XLA in training, and nothing else.
 
     Call arguments:
         images: uint8 [batch, height, width, 3], RGB.
@@ -124,8 +117,9 @@ class FaceModel(keras.Model):
         for layer in losses.values():
             if not layer.built:
                 layer.build((None, backbone.output_shape[-1]))
+        self.compiles_network = False
         # Behind a function, so that they are no part of checkpoints and weights.
-        means = {name: keras.metrics.Mean(name) for name in self._reported()}
+        means = {name: keras.metrics.Mean(name) for name in reported(losses, masked=bool(mask))}
         self._means = lambda: means
 
     @property
@@ -141,6 +135,10 @@ class FaceModel(keras.Model):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         pixels = standardise(images, self.backbone.compute_dtype, self.pixel_divisor)
         return self.backbone(pixels, training=training)
+
+    @tf.function(jit_compile=True)
+    def _compiled_network(self, images: tf.Tensor) -> tf.Tensor:
+        return self(images, training=True)
 
     def averaged_weights(self) -> list[tf.Tensor]:
         """Returns the values of the `network_weights`, with the moving averages where there are any."""
@@ -167,20 +165,6 @@ class FaceModel(keras.Model):
             raise ValueError(f"expected a classification head among the losses, got {sorted(self.loss_layers)}")
         return tf.boolean_mask(heads[0].forward(self(images), labels).target_angle, labels >= 0)
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """What `fit` and `evaluate` report, by the names of `update`."""
-        return list(self._means().values())
-
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Makes one update for `fit`, and returns the means over the epoch until now, by the names of `update`."""
-        return self._mean(self._update(_batch_of(data)))
-
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Measures a batch for `evaluate`, and returns the means until now, by the names of `update`; nothing moves."""
-        _, sums = self._sums(_batch_of(data), training=False)
-        return self._mean(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums))
-
     def update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Makes one update and returns what it saw, the same on every replica.
 
@@ -198,8 +182,8 @@ class FaceModel(keras.Model):
         """
         scale_before = self.optimizer.loss_scale if self._scales_loss else None
         sums = self._update(batch)
-        counts = {name: sums.pop(name) for name in _COUNTS if name in sums}
-        seen = {name: value / tf.maximum(counts[_OVER.get(name, "size")], 1.0) for name, value in sums.items()}
+        counts = {name: sums.pop(name) for name in COUNTS if name in sums}
+        seen = {name: value / tf.maximum(counts[OVER.get(name, "size")], 1.0) for name, value in sums.items()}
         if self._scales_loss:
             scale = self.optimizer.loss_scale
             # Where it is not skipped the count of good steps goes up, or the scale does.
@@ -221,7 +205,7 @@ class FaceModel(keras.Model):
                 for gradient, variable in zip(gradients, self.trainable_variables, strict=True)
             ]
         step = self.optimizer.iterations + 0
-        with slow_down(self.learning_rate_factors):
+        with tf.name_scope("optimizer"), slow_down(self.learning_rate_factors):
             # Reduced above, before clipping and decay, so the optimizer must not reduce again.
             self.optimizer.apply_gradients(
                 zip(gradients, self.trainable_variables, strict=True), experimental_aggregate_gradients=False
@@ -262,8 +246,11 @@ class FaceModel(keras.Model):
         """Returns this replica's share of the weighted loss, a sum, and of all sums that are reported, with counts."""
         images, labels = batch["images"], batch["labels"]
         sums = {}
-        seen = self._teacher(images) if self._teacher else None
-        whole = embeddings = self(images, training=training)
+        with tf.name_scope("teacher"):
+            seen = self._teacher(images) if self._teacher else None
+        with tf.name_scope("network"):
+            alone = training and self.compiles_network
+            whole = embeddings = self._compiled_network(images) if alone else self(images, training=training)
         mask = self._mask(seen.cosines, labels) if self._mask and seen is not None else None
         if mask is not None:
             sums["teacher_mask"] = tf.reduce_sum(mask)
@@ -273,20 +260,21 @@ class FaceModel(keras.Model):
             by_prototypes = isinstance(layer, PrototypeHead) or hasattr(layer, "head")
             if mask is not None:
                 embeddings = whole if by_prototypes else mask_gradient(whole, mask)
-            if isinstance(layer, PrototypeHead) and head is None:
-                head, head_layer = layer.forward(embeddings, labels, training=training), layer
-                loss = head.loss
-            elif isinstance(layer, AngularCentre) and head is not None:
-                loss = layer.from_cosine(head.target_cosine, labels)
-            elif isinstance(layer, HardestTriplet) and "anchors" not in sums:
-                triplets = layer.forward(embeddings, labels)
-                loss = triplets.loss
-                sums |= _triplet_sums(triplets)
-            else:
-                more = {"aims": batch.get("aims", images)} if "aims" in self._takes[name] else {}
-                if "teacher" in self._takes[name] and seen is not None:
-                    more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
-                loss = layer(embeddings, labels, training=training, **more)
+            with tf.name_scope(scope_of(name)):
+                if isinstance(layer, PrototypeHead) and head is None:
+                    head, head_layer = layer.forward(embeddings, labels, training=training), layer
+                    loss = head.loss
+                elif isinstance(layer, AngularCentre) and head is not None:
+                    loss = layer.from_cosine(head.target_cosine, labels)
+                elif isinstance(layer, HardestTriplet) and "anchors" not in sums:
+                    triplets = layer.forward(embeddings, labels)
+                    loss = triplets.loss
+                    sums |= triplet_sums(triplets)
+                else:
+                    more = {"aims": batch.get("aims", images)} if "aims" in self._takes[name] else {}
+                    if "teacher" in self._takes[name] and seen is not None:
+                        more["teacher"] = layer.part_of(seen) if isinstance(layer, Distillation) else seen.embeddings
+                    loss = layer(embeddings, labels, training=training, **more)
             if mask is not None and by_prototypes:  # as huya_face does at the logits: prototypes refuse the photo too
                 loss = mask_gradient(loss, mask)
             sums[name] = tf.reduce_sum(loss)
@@ -315,71 +303,6 @@ class FaceModel(keras.Model):
             sums = {name: sums[name] + more_sums[name] for name in sums}
         return gradients, sums
 
-    def _reported(self) -> list[str]:
-        """Returns the names of what `update` returns."""
-        layers = self.loss_layers.values()
-        names = ["loss", *self.loss_layers, "embedding_norm"]
-        names += ["accuracy", "target_cosine"] if any(isinstance(layer, PrototypeHead) for layer in layers) else []
-        names += ["teacher_mask"] if self._mask else []
-        triplets = any(isinstance(layer, HardestTriplet) for layer in layers)
-        return names + ([name for name, over in _OVER.items() if over == "anchors"] if triplets else [])
-
-    def _mean(self, sums: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Takes the sums over a global batch in, and returns the means over all that came since the epoch began."""
-        means = self._means()
-        for name, mean in means.items():
-            count = sums[_OVER.get(name, "size")]
-            mean.update_state(tf.math.divide_no_nan(sums[name], count), sample_weight=count)
-        return {name: mean.result() for name, mean in means.items()}
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config.of(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "FaceModel":
-        return model_config.build(cls, config)
-
-    def save_own_variables(self, store: dict[str, Any]) -> None:
-        super().save_own_variables(store)
-        for number, average in enumerate(self.average.averages if self.average else ()):
-            store[f"average_{number}"] = average.numpy()
-
-    def load_own_variables(self, store: dict[str, Any]) -> None:
-        averages = self.average.averages if self.average else ()
-        for number, average in enumerate(averages):
-            average.assign(store[f"average_{number}"])
-        super().load_own_variables({key: store[key] for key in store if not key.startswith("average_")})
-
     @property
     def _scales_loss(self) -> bool:
         return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
-
-
-def _batch_of(data: Any) -> Mapping[str, tf.Tensor]:
-    """Returns what Keras hands on as a batch.
-
-    Raises: ValueError if there are weights of examples, or no labels.
-    """
-    if not isinstance(data, Mapping):
-        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if labels is None or weights is not None:
-            raise ValueError("expected images with labels, and no sample_weight: a loss weighs all examples alike")
-        return {"images": images, "labels": labels}
-    if not {"images", "labels"} <= set(data):
-        raise ValueError(f"expected a batch of `images` and `labels`, got {sorted(data)}")
-    return data
-
-
-def _triplet_sums(triplets: TripletOutput) -> dict[str, tf.Tensor]:
-    """Returns the sums over the anchors that count of what shows whether the embeddings collapse."""
-    valid = tf.cast(triplets.valid, tf.float32)
-
-    def over_anchors(values: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(valid * tf.stop_gradient(values))
-
-    return {
-        "active_triplets": over_anchors(tf.cast(triplets.loss > 0, tf.float32)),
-        "positive_distance": over_anchors(triplets.positive_distance),
-        "negative_distance": over_anchors(triplets.negative_distance),
-        "anchors": tf.reduce_sum(valid),
-    }

@@ -155,6 +155,14 @@ def optimizer(
     return decoupled, 0.0
 
 
+def make_slots(optimizer: keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
+    """Makes the variables of an optimizer, which what XLA compiles cannot make at its first update."""
+    if hasattr(optimizer, "build"):
+        optimizer.build(variables)
+    else:  # an addon's
+        optimizer._create_all_weights(variables)
+
+
 def _exactly(variable: tf.Variable) -> str:
     """Returns a pattern that matches only this variable's name (addons choose variables by pattern)."""
     return f"^{variable.name.split(':')[0]}(:0)?$"
@@ -182,8 +190,9 @@ def slow_down(factors: Sequence[tuple[tf.Variable, float]]) -> Iterator[None]:
     def part_of_the_way(variable: tf.Variable, start: tf.Tensor, factor: float) -> tf.Operation:
         return variable.assign(start + factor * (variable - start))
 
-    # A variable of several replicas is assigned from outside of them.
-    tf.distribute.get_replica_context().merge_call(go_back, args=before)
+    # A variable of several replicas is assigned from outside of them, where they are not compiled.
+    context = tf.distribute.get_replica_context()
+    tf.__internal__.distribute.interim.maybe_merge_call(go_back, context.strategy, *before)
 
 
 class WeightAverage(tf.Module):
@@ -201,7 +210,7 @@ class WeightAverage(tf.Module):
         self.decay = decay
         self._followed = list(variables)
         self.averages = [
-            tf.Variable(variable, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            tf.Variable(variable, trainable=False)  # each replica moves its own copy, as all have the same weights
             for variable in variables
         ]
 

@@ -2,15 +2,12 @@
 
 import contextlib
 import logging
-import math
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_face import config as configuration
 from keras_face.backend import keras, tf
-from keras_face.config import Config, LatseConfig, TrainingConfig
+from keras_face.config import Config, LatseConfig
 from keras_face.export import Embedder, ServedModel, export_model, load_embedder
 from keras_face.measurement import GreyPixels
 from keras_face.records import prepare
@@ -18,18 +15,20 @@ from keras_face.records.batches import Batches
 from keras_face.records.held_out import HeldOut, write_names
 from keras_face.records.streams import Mixture, mix, mixing_table
 from keras_face.training import fine_tuning, held_out, named_prototypes, optimizers, void
-from keras_face.training.alarms import Alarm, alarm_for
+from keras_face.training.alarms import alarm_for
 from keras_face.training.build_backbone import build_backbone, check_backbone_name, precision
 from keras_face.training.build_losses import build_losses, unused_losses
 from keras_face.training.building import build_model
 from keras_face.training.checkpoints import Checkpoints
-from keras_face.training.console import ConsoleLine
+from keras_face.training.compiling import NOTHING, WORDS, form_of
 from keras_face.training.evaluation_sets import EvaluationSets
 from keras_face.training.feed import Feed
+from keras_face.training.hardware import description, on_gpus, unused_gpu
 from keras_face.training.input_template import input_template, warn_of_masks
 from keras_face.training.latse import MeanImages
 from keras_face.training.little_data import warn_of_little
 from keras_face.training.log import log_to
+from keras_face.training.loop import loop
 from keras_face.training.plugins import import_plugins
 from keras_face.training.run_facts import run_facts
 from keras_face.training.run_lock import held, scratch_of_worker
@@ -37,7 +36,7 @@ from keras_face.training.step_summaries import StepSummaries
 from keras_face.training.strategy import build_strategy, check_same_step, chief_first, is_chief
 from keras_face.training.summaries import Summaries
 from keras_face.training.teacher import read_teacher
-from keras_face.training.termination import TERMINATED, Termination
+from keras_face.training.termination import Termination
 from keras_face.training.update import Update
 from keras_face.training.validation import Validation
 
@@ -75,7 +74,9 @@ def train(config: Config) -> dict[str, Any]:
     import_plugins(run.plugins)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(run.tensor_float_32)
     strategy = build_strategy(run)
+    form, uncompiled = form_of(run.jit, on_gpus(strategy))
     chief = is_chief(strategy)
     check_backbone_name(config.model)
     void.check_comparisons(config)
@@ -92,6 +93,10 @@ def train(config: Config) -> dict[str, Any]:
         if chief:
             until_the_end.enter_context(held(output_dir))
             until_the_end.enter_context(log_to(output_dir))
+        float32 = "float32 matrix products in TensorFloat-32" if run.tensor_float_32 else "float32 in full"
+        logger.info("on %s", description(strategy, run.precision, WORDS[form], *([float32] * on_gpus(strategy))))
+        for less in filter(None, (unused_gpu(), uncompiled)):
+            logger.warning("%s", less)
 
         # 3. The data: what is not there as records yet is drawn or written first.
         held_out.warn_if_nothing_is_measured(config)
@@ -165,16 +170,19 @@ def train(config: Config) -> dict[str, Any]:
             )
 
             # 6. The steps that are left.
+            if form != NOTHING and checkpoints.step < batches.steps:
+                logger.info("compiling, about a minute for a large network")
             rate = loop(
                 training,
                 steps=batches.steps,
                 feed=Feed(batches, strategy, checkpoints.step, mean_images),
-                update=Update(model, strategy, termination),
+                update=Update(model, strategy, termination, form),
                 checkpoints=checkpoints,
                 validation=validation,
                 summaries=StepSummaries(summaries, training, schedule, model, strategy),
                 alarm=alarm_for(model.loss_layers, run.precision),
                 shown=chief,
+                read_interval=training.show_info_interval if on_gpus(strategy) else 1,
             )
 
         # 7. The weights that are chosen: exported, and measured beside the baselines. Every worker comes this far, as
@@ -198,74 +206,6 @@ def train(config: Config) -> dict[str, Any]:
         if summaries is not None:
             summaries.final(checkpoints.step, rate, measured[0] if measured else {})
         return {"images_per_second": rate, "results": [row.to_json() for of_one in measured for row in of_one.values()]}
-
-
-def loop(
-    training: TrainingConfig,
-    *,
-    steps: int,
-    feed: Feed,
-    update: Update,
-    checkpoints: Checkpoints,
-    validation: Validation,
-    summaries: StepSummaries,
-    alarm: Alarm | None = None,
-    shown: bool = True,
-) -> float | None:
-    """Trains from the step of the checkpoints to the last, and returns the photos a second after the first step.
-
-    Args:
-        training: At which steps there is what.
-        steps: The last step.
-        feed: Gives the batch of each step.
-        update: Makes a step, and says whether it is to be the last for now.
-        checkpoints: Count the steps and save.
-        validation: Measures.
-        summaries: Take in every step.
-        alarm: Takes in every step.
-        shown: Whether there is a line on the console.
-
-    Returns: None where fewer than two steps were left.
-    Raises: FloatingPointError and SystemExit as `train`, ValueError as `Feed.take`.
-    """
-    start, begun = checkpoints.step, 0.0
-    line = ConsoleLine(steps, start, training.batch_size, training.show_info_interval, shown=shown)
-    try:
-        for step in range(start + 1, steps + 1):
-            batch = feed.take(step)
-            numbers, ending = update(batch)
-            _check_finite(step, numbers, checkpoints, feed)
-            checkpoints.step = step
-            line.update(step, numbers)
-            if alarm is not None:
-                numbers["collapsed"] = float(alarm.update(step, numbers))
-            summaries.add(step, numbers, batch)
-            if training.validate_interval and step % training.validate_interval == 0 and step < steps:
-                validation.validate(step)
-            if step % training.ckpt_interval == 0 or step == steps or ending:
-                checkpoints.save(step)
-            if ending:
-                logger.info("terminated at step %d, saved", step)
-                raise SystemExit(TERMINATED)
-            begun = begun or time.perf_counter()  # the first step builds the graphs, those of the summaries too
-    finally:
-        line.close()
-    counted = steps - start - 1
-    if counted < 1:
-        return None
-    rate = counted * training.batch_size / (time.perf_counter() - begun)
-    logger.info("trained %d steps, %.1f images/s", steps - start, rate)
-    return rate
-
-
-def _check_finite(step: int, numbers: Mapping[str, float], checkpoints: Checkpoints, feed: Feed) -> None:
-    wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
-    if wrong:
-        raise FloatingPointError(
-            f"step {step}: {', '.join(f'{name} is {numbers[name]}' for name in wrong)}; "
-            f"the last checkpoint is {checkpoints.newest or 'none'}; "
-            f"the batch's photos: {', '.join(feed.names(step))}"
-        )
 
 
 def _mixture(config: Config, output_dir: Path) -> tuple[Mixture, list[HeldOut]]:

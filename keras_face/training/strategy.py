@@ -29,7 +29,11 @@ def build_strategy(config: RunConfig) -> tf.distribute.Strategy:
                 ) from None
     for gpu in tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # already running: its memory is as it is
-            tf.config.experimental.set_memory_growth(gpu, True)
+            if config.gpu_memory_limit:
+                limited = tf.config.LogicalDeviceConfiguration(memory_limit=config.gpu_memory_limit)
+                tf.config.set_logical_device_configuration(gpu, [limited])
+            else:
+                tf.config.experimental.set_memory_growth(gpu, True)
     if config.strategy == "multi_worker":
         if not os.environ.get("TF_CONFIG"):
             raise ValueError("[run] strategy multi_worker: expected the environment variable TF_CONFIG, it is not set")

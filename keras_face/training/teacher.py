@@ -11,7 +11,8 @@ from keras_face.alignment import templates
 from keras_face.backend import tf
 from keras_face.config import TeacherConfig, load
 from keras_face.export import Embedder, ServedModel, find_version, load_embedder, load_weights
-from keras_face.losses.prototypes import nearest, products
+from keras_face.losses.products import products
+from keras_face.losses.prototypes import nearest
 from keras_face.losses.teacher import TeacherOutput
 from keras_face.photos.images import fit
 from keras_face.training.build_backbone import build_backbone, precision

@@ -11,6 +11,8 @@ from keras_face import losses
 from keras_face.backend import keras, tf
 from keras_face.losses.entries import LOSSES
 
+pytestmark = pytest.mark.gpu
+
 HEADS = [name for name in losses.names() if issubclass(LOSSES[name].layer, losses.PrototypeHead)]
 # The first name of each pair of layer and margin, which have their settings in common.
 KINDS = list({(LOSSES[name].layer, LOSSES[name].margin): name for name in reversed(HEADS)}.values())

@@ -8,6 +8,8 @@ import pytest
 from keras_face import losses
 from keras_face.testing import loss_checks
 
+pytestmark = pytest.mark.gpu
+
 CASES = loss_cases_heads.CASES | loss_cases_terms.CASES | loss_cases_triplets.CASES
 
 

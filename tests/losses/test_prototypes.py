@@ -3,11 +3,14 @@ import pytest
 
 from keras_face import losses
 from keras_face.backend import tf
+from keras_face.losses import fused
 from keras_face.losses.entries import OTHER_HEADS, SOFTMAX_HEADS
 from keras_face.losses.geometry import distance, unit
 from keras_face.losses.margins import NoMargin
-from keras_face.losses.prototypes import products
+from keras_face.losses.products import products
 from keras_face.losses.softmax import MarginSoftmax, Softmax
+
+pytestmark = pytest.mark.gpu
 
 
 def numpy_products(vectors, prototypes, rows, normalise):
@@ -148,3 +151,50 @@ def test_no_head_gathers_prototypes_beside_the_product_which_would_make_a_sparse
 def test_impossible_numbers_of_labels_are_refused(settings):
     with pytest.raises(ValueError, match=r"must be at least \d, got"):
         Softmax(**settings)
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("tools", ["", "no libdevice"])
+def test_bfloat16_rounds_the_factors_of_a_product_and_adds_in_float32(monkeypatch, normalise, tools):
+    monkeypatch.setattr(fused, "xla_trouble", lambda: tools)
+    monkeypatch.setattr("keras_face.losses.products.xla_trouble", lambda: tools)
+    random = np.random.default_rng(0)
+    vectors, prototypes = (random.normal(size=shape).astype(np.float32) for shape in ((3, 64), (5, 64)))
+    upstream = random.normal(size=(3, 5)).astype(np.float32)
+    rows = np.array([4, 0, 4])
+
+    def rounded(values):
+        return tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy().astype(np.float64)
+
+    with tf.GradientTape() as tape:
+        sources = [tf.constant(vectors), tf.constant(prototypes)]
+        tape.watch(sources)
+        matrix, own = products(*sources, rows, normalise, compute="bfloat16")
+    lengths = np.linalg.norm(prototypes, axis=1) if normalise else np.ones(5)
+    expected = rounded(vectors) @ rounded(prototypes).T / lengths
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(own, (prototypes / lengths[:, None])[rows], rtol=1e-6)  # in float32
+    by_vectors, _ = tape.gradient(matrix, sources, tf.constant(upstream))
+    np.testing.assert_allclose(by_vectors, rounded(upstream / lengths) @ rounded(prototypes), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["softmax", "arcface", "sphereface2", "a_softmax", "margin_loss"])
+def test_every_kind_of_head_takes_its_products_in_bfloat16_within_the_bound(name):
+    random = np.random.default_rng(1)
+    embeddings, labels = tf.constant(random.normal(size=[4, 32]), tf.float32), tf.constant([0, 6, 3, 3])
+    heads = [losses.get(name, num_identities=7), losses.get(name, num_identities=7)]
+    heads[1].compute = "bfloat16"
+    for head in heads:
+        head.build((None, 32))
+        head.prototypes.assign(random.normal(size=[7, 32]) if head is heads[0] else heads[0].prototypes)
+    exact, rounded = (head(embeddings, labels).numpy() for head in heads)
+    largest = getattr(heads[0], "scale", 1.0) or 1.0
+    if name == "softmax":
+        largest = np.max(np.linalg.norm(embeddings, axis=1)) * np.max(np.linalg.norm(heads[0].prototypes, axis=1))
+    np.testing.assert_allclose(rounded, exact, atol=2 * largest * 2.0**-7)
+    assert np.any(rounded != exact)
+
+
+def test_another_type_of_products_is_refused():
+    with pytest.raises(ValueError, match=r"compute must be one of \('float32', 'bfloat16'\), got 'float16'"):
+        losses.Softmax(3, compute="float16")

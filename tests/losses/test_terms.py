@@ -7,6 +7,8 @@ from keras_face import losses
 from keras_face.backend import tf
 from keras_face.losses.teacher import mask_gradient, teacher_mask
 
+pytestmark = pytest.mark.gpu
+
 
 def built(name, size=2, state=None, **settings):
     layer = losses.get(name, **settings)

@@ -9,6 +9,8 @@ from keras_face import losses
 from keras_face.backend import addons, tf
 from keras_face.losses.mining import distances, gather_anchors
 
+pytestmark = pytest.mark.gpu
+
 NAMES = [
     "batch_hard_triplet",
     "soft_margin_triplet",

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Rooms from below to above: a room may import those of earlier lines, and of its own line only what BESIDE names.
 LINES = (
-    ("backend", "config", "files"),
+    ("backend", "config", "files", "stateless"),
     ("evaluation",),
     ("photos", "synthetic", "backbones", "losses"),
     ("masks", "augmentation"),
@@ -24,7 +24,7 @@ LINES = (
     ("recognition",),
     ("commands",),
 )
-BESIDE = {"augmentation": {"masks"}, "config": {"files"}, "synthetic": {"photos"}}
+BESIDE = {"augmentation": {"masks"}, "config": {"files"}, "stateless": {"backend"}, "synthetic": {"photos"}}
 NEVER = {  # of the rooms below
     "evaluation": {"backend", "config"},
     "recognition": {"training"},

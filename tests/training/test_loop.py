@@ -10,7 +10,7 @@ import pytest
 
 from keras_face.backend import tf
 from keras_face.config import TrainingConfig
-from keras_face.training.run import loop
+from keras_face.training.loop import loop
 from keras_face.training.termination import Termination
 from keras_face.training.update import Update
 
@@ -28,6 +28,7 @@ class Parts:
         self.done = []
         self.step, self.newest = start, "ckpt-of-before" if start else None
         self._numbers, self._last = numbers, last
+        self.asked, self.wrong_labels, self.pictured, self.calls = False, None, (), []
 
     def take(self, step):
         self.done.append(("take", step))
@@ -36,14 +37,33 @@ class Parts:
     def names(self, step):
         return [f"left of {step}", f"right of {step}"]
 
-    def update(self, batch):
-        step = int(batch.removeprefix("batch "))
-        self.done.append(("update", step))
-        return dict(self._numbers(step)), step == self._last
+    def labels(self, step):
+        return f"labels of {step}"
 
-    def add(self, step, numbers, batch):
-        assert batch == f"batch {step}"
+    def __call__(self, batches):
+        steps = [int(batch.removeprefix("batch ")) for batch in batches]
+        self.done += [("update", step) for step in steps]
+        self.calls.append(len(steps))
+
+        def read():
+            self.done += [("read", step) for step in steps]
+            return [dict(self._numbers(step)) for step in steps], self._last in steps
+
+        return SimpleNamespace(read=read)
+
+    def check_labels(self, labels):
+        if labels == self.wrong_labels:
+            raise ValueError(f"{labels} are wrong")
+
+    def add(self, step, numbers):
         self.done.append(("show", step, numbers))
+
+    def pictures_at(self, step):
+        return step in self.pictured
+
+    def picture(self, step, batch):
+        assert batch == f"batch {step}"
+        self.done.append(("picture", step))
 
     def validate(self, step):
         assert self.step == step  # it goes into the best model's checkpoint
@@ -58,18 +78,19 @@ class Parts:
         return [each[1] for each in self.done if each[0] == kind]
 
 
-def run(parts, steps, *, alarm=None, **training):
+def run(parts, steps, *, alarm=None, read_interval=1, **training):
     settings = TrainingConfig(batch_size=4, **{"ckpt_interval": 1000, "validate_interval": 0, **training})
     return loop(
         settings,
         steps=steps,
         feed=parts,
-        update=parts.update,
+        update=parts,
         checkpoints=parts,
         validation=parts,
         summaries=parts,
         alarm=alarm,
         shown=False,
+        read_interval=read_interval,
     )
 
 
@@ -77,9 +98,9 @@ def test_each_step_is_trained_shown_measured_and_saved_in_this_order():
     parts = Parts()
     run(parts, 2, validate_interval=1, ckpt_interval=1)
     of_step = [[each[:2] for each in parts.done if each[1] == step] for step in (1, 2)]
-    assert of_step[0] == [("take", 1), ("update", 1), ("show", 1), ("validate", 1), ("save", 1)]
+    assert of_step[0] == [("take", 1), ("update", 1), ("read", 1), ("show", 1), ("validate", 1), ("save", 1)]
     # The last step is measured once the loop has ended.
-    assert of_step[1] == [("take", 2), ("update", 2), ("show", 2), ("save", 2)]
+    assert of_step[1] == [("take", 2), ("update", 2), ("read", 2), ("show", 2), ("save", 2)]
     assert [each[:2] for each in parts.done] == of_step[0] + of_step[1]
 
 
@@ -151,6 +172,49 @@ def test_a_run_that_is_to_end_is_saved_at_that_step_and_ends_as_sigterm_does(cap
     assert "terminated at step 3, saved" in caplog.text
 
 
+def test_what_steps_saw_is_read_late_but_before_anything_is_shown_measured_or_saved():
+    parts = Parts()
+    parts.pictured = (7,)
+    run(parts, 9, read_interval=4, summary_interval=7, ckpt_interval=9)
+    order = [each[:2] for each in parts.done if each[0] in ("update", "read", "picture", "save")]
+    # After the first step, as the clock begins there; after four; before the picture of step 7; before the end.
+    assert [step for kind, step in order if kind == "read"] == list(range(1, 10))
+    before = {step: order[: order.index(("read", step))][-1] for step in (1, 2, 6, 8)}
+    assert before == {1: ("update", 1), 2: ("update", 5), 6: ("update", 7), 8: ("update", 9)}
+    assert order.index(("picture", 7)) > order.index(("read", 7))
+    assert order[-2:] == [("read", 9), ("save", 9)]
+
+
+def test_the_first_step_without_a_number_is_named_however_late_it_is_read():
+    parts = Parts(numbers=lambda step: {"loss": math.nan if step >= 6 else 1.0})
+    with pytest.raises(FloatingPointError, match=r"^step 6: .*ckpt-4; the batch's photos: left of 6, right of 6$"):
+        run(parts, 100, read_interval=50, ckpt_interval=4)
+    assert (parts.of("save"), parts.step, parts.of("update")[-1]) == ([4], 5, 8)  # nothing is saved at step 8
+
+
+def test_sigterm_ends_a_run_at_its_step_with_all_numbers_read():
+    parts = Parts()
+    parts.take = lambda step: setattr(parts, "asked", step == 3) or f"batch {step}"
+    with pytest.raises(SystemExit):
+        run(parts, 10, read_interval=50)
+    assert (parts.of("read"), parts.of("save")) == ([1, 2, 3], [3])
+
+
+def test_several_steps_are_made_in_one_go_but_none_beyond_what_is_to_be_done_after_a_step():
+    parts = Parts()
+    run(parts, 12, steps_per_call=4, validate_interval=7)
+    assert parts.calls == [1, 4, 2, 4, 1]  # the first alone; up to 5; up to 7, where it is measured; up to 11; the last
+    assert parts.of("show") == list(range(1, 13))
+    assert parts.of("validate") == [7]
+
+
+def test_labels_that_a_compiled_step_turned_into_nan_are_the_error():
+    parts = Parts(numbers=lambda step: {"loss": math.nan if step == 3 else 1.0})
+    parts.wrong_labels = "labels of 3"
+    with pytest.raises(ValueError, match="labels of 3 are wrong"):
+        run(parts, 10)
+
+
 def test_the_alarm_sees_every_step_and_is_shown():
     parts = Parts()
     alarm = SimpleNamespace(update=lambda step, numbers: numbers["loss"] > 2)
@@ -204,6 +268,7 @@ def test_sigterm_during_a_step_ends_the_run_after_that_step(one_replica):
     with Termination() as termination:
         update = Update(SimpleNamespace(update=replica_update), one_replica, termination)
         batch = {"images": tf.constant([1.0, 2.0])}
-        assert update(batch) == ({"loss": 3.0, "centre": 0.5}, False)
+        assert update([batch]).read() == ([{"loss": 3.0, "centre": 0.5}], False)
+        assert not update.asked
         signal.raise_signal(signal.SIGTERM)
-        assert update(batch) == ({"loss": 3.0, "centre": 0.5}, True)
+        assert update.asked

@@ -9,6 +9,7 @@ from keras_face.export import ServedModel, export_model, load_embedder
 from keras_face.losses.teacher import TeacherOutput
 from keras_face.training.latse import Reconstruction
 from keras_face.training.model import FaceModel
+from keras_face.training.optimizers import make_slots
 from keras_face.training.teacher import Teacher
 
 SIZE, EMBEDDING, IDENTITIES = 8, 4, 3
@@ -30,7 +31,7 @@ def model(optimizer=None, batch_norm=False, head="arcface", shares=(), **setting
     made = FaceModel(backbone, layers, {head: 1.0, "centre": 0.3}, **settings)
     made.build((None, SIZE, SIZE, 3))
     made.compile(optimizer=optimizer or keras.optimizers.SGD(0.003, 0.9))
-    made.optimizer.build(made.trainable_variables)
+    make_slots(made.optimizer, made.trainable_variables)
     return made
 
 

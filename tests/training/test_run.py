@@ -137,6 +137,18 @@ def test_a_network_with_statistics_and_dropout_goes_on_from_any_checkpoint_to_id
     assert_equal_bits(checkpoint(tmp_path / "whole", 4), checkpoint(tmp_path / "rest", 4))
 
 
+def test_a_compiled_run_says_so_and_goes_on_to_identical_bits(tmp_path):
+    compiled = ["run.jit=True", "training.steps=4", "training.steps_per_call=2"]
+    run(tmp_path / "whole", *compiled)
+    shutil.copytree(tmp_path / "whole", tmp_path / "rest", ignore=lambda *_: ["ckpt-4.index", "checkpoint", "export"])
+    (tmp_path / "rest" / "checkpoints" / "checkpoint").write_text('model_checkpoint_path: "ckpt-2"')
+    run(tmp_path / "rest", *compiled)
+    first, *said = (tmp_path / "rest" / "train.log").read_text().splitlines()
+    assert re.search(r"on CPU, \d+ cores, float32, compiled", first)
+    assert any("compiling, about a minute" in line for line in said)
+    assert_equal_bits(checkpoint(tmp_path / "whole", 4), checkpoint(tmp_path / "rest", 4))
+
+
 def test_two_logical_cpus_end_in_the_weights_of_one_device(tmp_path):
     # Gentle settings: with large steps rounding errors, not the replicas, would soon tell the two apart.
     gentle = [
