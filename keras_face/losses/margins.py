@@ -32,6 +32,8 @@ class Principles(NamedTuple):
 class Margin:
     """Base of all margins; a subclass defines `target` and adds its settings to `get_config`.
 
+    `target` chooses by `tf.where`: Python's `if` on a tensor is not translated in it.
+
     Args:
         gradient: "exact" is the derivative of the formula, as in the papers. "detached" keeps the margined value but
             takes the derivative of the plain cosine, 1; InsightFace's arcface_torch trains with it.
