@@ -238,7 +238,7 @@ def parameters_of(function: Any) -> dict[str, Any]:
 def _keep_from_autograph(kinds: Iterable[type]) -> None:
     """Lets AutoGraph leave the calls of these layers, and all they call, as they are written.
 
-    No loss of ours has an `if` or a loop on a tensor, and translating the functions of one takes 2 to 3 seconds in every
+    No loss of ours has an `if` or a loop on a tensor, and translating the functions of one takes 2 to 3 seconds in each
     process.
     """
     bases = {base for kind in kinds for base in kind.__mro__ if base.__module__.startswith("keras_face.")}
