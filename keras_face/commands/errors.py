@@ -2,7 +2,6 @@
 
 import re
 
-from keras_face.backend import said_by, tf
 from keras_face.files import printable
 
 # What the system says of a file, as TensorFlow repeats it.
@@ -21,7 +20,7 @@ def one_line(error: BaseException) -> str | None:
     """
     if isinstance(error, (ValueError, OSError, ImportError, FloatingPointError)):
         return _line(str(error))
-    if isinstance(error, tf.errors.OpError):
+    if type(error).__module__.startswith("tensorflow."):  # not imported for an error of a command without it
         found = _of_tensorflow(error)
         return None if found is None else _line(found)
     return None
@@ -31,7 +30,11 @@ def _line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def _of_tensorflow(error: tf.errors.OpError) -> str | None:
+def _of_tensorflow(error: BaseException) -> str | None:
+    from keras_face.backend import said_by, tf
+
+    if not isinstance(error, tf.errors.OpError):
+        return None
     said = said_by(error)
     if of_a_file := _OF_A_FILE.search(said):
         return f"{_UNFINISHED.sub('', of_a_file['path'])}: {of_a_file['reason']}"

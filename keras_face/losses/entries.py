@@ -243,7 +243,9 @@ def _keep_from_autograph(kinds: Iterable[type]) -> None:
     """
     bases = {base for kind in kinds for base in kind.__mro__ if base.__module__.startswith("keras_face.")}
     for base in (base for base in bases if "call" in vars(base)):
-        base.call = tf.autograph.experimental.do_not_convert(base.call)
+        left = tf.autograph.experimental.do_not_convert(base.call)
+        left.__signature__ = inspect.signature(base.call)  # Keras asks which arguments there are
+        base.call = left
 
 
 _keep_from_autograph(entry.layer for entry in LOSSES.values())

@@ -118,7 +118,9 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
     for name in ("dataset_info.json", "metadata.json", "identities.json", "index.npy"):
         if not (path / name).is_file():
             raise ValueError(f"{path} is no finished dataset of face sets: it has no {name}; write it again")
-    facts = files.read_json(path / "metadata.json", "facts of a dataset", lambda known: dict(known["keras_face"]))
+    facts = files.read_json(
+        path / "metadata.json", "facts of a dataset", lambda known: dict(known.get("keras_face", {}))
+    )
     if facts.get("format") != FORMAT:
         raise ValueError(f"{path}: expected records of format {FORMAT}, got {facts.get('format')}")
     known = [field.name for field in dataclasses.fields(DatasetInfo) if field.default is dataclasses.MISSING][3:]

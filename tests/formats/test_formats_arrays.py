@@ -14,7 +14,7 @@ from keras_face.photos.images import decode
 from keras_face.records import writing
 
 IMAGES = np.stack([pixels(number) for number in range(7)])
-LABELS = np.array([30, -4, 30, 30, 7, -4, 30])
+LABELS = np.array([30, 4, 30, 30, 7, 4, 30])
 
 
 def save(folder, images=IMAGES, labels=LABELS):
@@ -36,7 +36,7 @@ def test_an_array_becomes_records_with_every_pixel(tmp_path, order, packed):
     else:
         summary = convert(tmp_path, *save(tmp_path), colour_order=order)
     assert (summary.counts["people"], summary.counts["photos"]) == (3, 7)
-    assert writing.open_dataset(tmp_path / "out").identities == ("-4", "7", "30")
+    assert writing.open_dataset(tmp_path / "out").identities == ("4", "7", "30")
     found = sorted((name, decode(image).numpy().tolist()) for name, (image,) in read(tmp_path / "out"))
     rgb = IMAGES if order == "rgb" else IMAGES[..., ::-1]
     assert found == sorted((str(label), image.tolist()) for label, image in zip(LABELS, rgb, strict=True))
@@ -67,6 +67,7 @@ def test_names_may_be_the_labels(tmp_path):
     [
         (IMAGES / 255.0, LABELS, r"uint8 \[photos, .*\], got float64 \[7, 12, 10, 3\]; scale to 0 ... 255"),
         (IMAGES[..., :2], LABELS, r"or grey \[photos, height, width\] .* got uint8 \[7, 12, 10, 2\]"),
+        (IMAGES, LABELS - 5, "got -1 at photo 1: negative stands for an unknown person"),
         (IMAGES[0, 0], LABELS, r"got uint8 \[10, 3\]"),
         (IMAGES[:0], LABELS[:0], r"got uint8 \[0, 12, 10, 3\]"),
         (IMAGES.transpose(0, 3, 1, 2), LABELS, r"got uint8 \[7, 3, 12, 10\]"),

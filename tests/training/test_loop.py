@@ -247,7 +247,8 @@ def test_a_signal_is_noted_within_and_ends_the_program_as_before_afterwards(numb
 
 
 def test_a_second_sigint_ends_at_once_but_not_a_second_sigterm():
-    with Termination() as termination:
+    # What Python does, if it was not started with SIGINT ignored, as in a shell's background.
+    with handled(signal.SIGINT, signal.default_int_handler), Termination() as termination:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert termination.asked
