@@ -241,7 +241,7 @@ def _keep_from_autograph(kinds: Iterable[type]) -> None:
     No loss of ours has an `if` or a loop on a tensor, and translating the functions of one takes 2 to 3 seconds in each
     process.
     """
-    bases = {base for kind in kinds for base in kind.__mro__ if base.__module__.startswith("keras_face.")}
+    bases: set[Any] = {base for kind in kinds for base in kind.__mro__ if base.__module__.startswith("keras_face.")}
     for base in (base for base in bases if "call" in vars(base)):
         left = tf.autograph.experimental.do_not_convert(base.call)
         left.__signature__ = inspect.signature(base.call)  # Keras asks which arguments there are
