@@ -1,5 +1,10 @@
-"""Installs keras_face, its record writers, its evaluation scripts and the two training programs."""
+"""Installs keras_face, its record writers, its evaluation scripts and the two training programs.
 
+A package that is built where the project's address is known, by KERAS_FACE_URL or as GitHub's workflows tell it, has
+that address, and the README on its page links to the files there.
+"""
+
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +13,24 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE / "keras_face" / "__init__.py"
+
+
+def address() -> str:
+    """Returns the address of the repository on the web; "" where nobody says it."""
+    of_workflow = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")]
+    return os.environ.get("KERAS_FACE_URL", "/".join(of_workflow) if all(of_workflow) else "").rstrip("/")
+
+
+def readme() -> str:
+    """Returns the README; where there is an address, its links to files of the repository lead there."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\]\((?!https?://|#)", f"]({address()}/blob/main/", text) if address() else text
+
+
+def urls() -> dict[str, str]:
+    """Returns the links of the package's page by their names."""
+    files = {"Documentation": "docs", "Changes": "CHANGELOG.md"}
+    return {"Source": address(), **{name: f"{address()}/blob/main/{file}" for name, file in files.items()}}
 
 
 class WithRecipes(build_py):
@@ -26,9 +49,11 @@ setup(
     name="keras_face",
     version=re.search(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.MULTILINE)[1],
     description="Train, measure and export face-embedding models with TensorFlow 2 and Keras.",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=readme(),
     long_description_content_type="text/markdown",
     author="The keras_face authors",
+    url=address() or None,
+    project_urls=urls() if address() else {},
     license="MIT",
     keywords="face recognition, face embedding, metric learning, ArcFace, TensorFlow, Keras",
     classifiers=[

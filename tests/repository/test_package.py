@@ -32,17 +32,48 @@ def test_another_name_is_an_error_that_lists_them():
         keras_face.loses  # noqa: B018
 
 
-@pytest.fixture(scope="module")
-def setup(repository):
-    """What setup.py tells setuptools."""
+def told_to_setuptools(repository, **environment):
     import setuptools
 
     given = {}
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("KERAS_FACE_URL", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY"):
+            patch.delenv(name, raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
         patch.setattr(setuptools, "setup", lambda **settings: given.update(settings))
         patch.chdir(repository)
         runpy.run_path("setup.py")
     return given
+
+
+@pytest.fixture
+def setup(repository):
+    """What setup.py tells setuptools."""
+    return told_to_setuptools(repository)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"KERAS_FACE_URL": "https://forge.example/a/b/"},
+        {"GITHUB_SERVER_URL": "https://forge.example", "GITHUB_REPOSITORY": "a/b"},
+    ],
+)
+def test_a_package_built_where_the_address_is_known_links_to_it(repository, environment):
+    given = told_to_setuptools(repository, **environment)
+    assert given["url"] == "https://forge.example/a/b"
+    links = re.findall(r"\]\(([^)]+)\)", given["long_description"])
+    assert len(links) > 20
+    start = "https://forge.example/a/b/blob/main/"
+    for link in [*links, given["project_urls"]["Documentation"], given["project_urls"]["Changes"]]:
+        assert link.startswith(start), link
+        assert (repository / link.removeprefix(start).partition("#")[0]).exists(), link
+
+
+def test_a_package_built_elsewhere_has_the_readme_as_it_is(setup, repository):
+    assert setup["long_description"] == (repository / "README.md").read_text(encoding="utf-8")
+    assert (setup["url"], setup["project_urls"]) == (None, {})
 
 
 def test_the_version_has_one_home(setup, repository):
