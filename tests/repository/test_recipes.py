@@ -256,7 +256,8 @@ def test_the_learning_rate_changes_at_the_published_steps(name, steps, factors):
 
 def test_the_update_is_that_of_the_originals_framework():
     loaded = {name: load(name).optimizer for name in NAMES}
-    assert {name for name in NAMES if loaded[name].momentum_form == "keras"} == OF_STEPS
+    # lfw_view1 has no original; the README's figures were measured with this form.
+    assert {name for name in NAMES if loaded[name].momentum_form == "keras"} == OF_STEPS | {"lfw_view1"}
     assert {name for name in NAMES if loaded[name].clip_scope == "backbone"} == CLIPS_THE_BACKBONE
     assert {name for name in NAMES if loaded[name].decay_scope == "all"} == DECAYS_ALL
 
