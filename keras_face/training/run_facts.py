@@ -68,8 +68,8 @@ def noted(output_dir: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     with contextlib.suppress(ValueError, OSError):
         facts["config"] = json.loads(json.dumps(dataclasses.asdict(load(output_dir / "config.ini"))))
-        if facts["config"]["optimizer"]["name"] in ("sgd", "sgdw"):
-            facts["config"]["optimizer"]["momentum_form"] = "keras"  # the only one that there was
+        # An earlier version's file does not say the form of momentum, and a checkpoint's own slots do: `check_form`.
+        del facts["config"]["optimizer"]["momentum_form"]
         facts["held_out"] = _names(apart.read_names(output_dir))
     names = named_prototypes.read_names(output_dir / "checkpoints")
     return facts if names is None else {**facts, "people": _names(names)}
